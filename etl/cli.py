@@ -1,0 +1,348 @@
+"""The command line: options, environment, output, exit codes."""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime, timedelta
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from etl import __version__
+from etl.config import PROGRAM
+from etl.errors import EtlError, ExitCode, Interrupted, UsageError
+from etl.logs import configure, get_logger
+
+if TYPE_CHECKING:
+    from etl.database import Connection
+
+# Where "today" is: the source was an American project. A day's figures came out in the afternoon there.
+TIME_ZONE = "America/New_York"
+FALSE_WORDS, TRUE_WORDS = ("", "0", "false", "no", "off"), ("1", "true", "yes", "on")
+
+EXIT_CODES = """\
+exit codes:
+  0   done, also when nothing was new
+  1   a bug in this program
+  2   usage or configuration
+  3   source unavailable, or a document could not be had after retries
+  4   nothing is published for the day asked for, in any location asked for
+  5   a document broke the contract and was rejected
+  6   database unavailable or failing
+  75  another run holds the lock
+  130, 143  interrupted by Ctrl-C, by SIGTERM
+"""
+
+DESCRIPTION = """\
+Loads the COVID Tracking Project API v2 into a Postgres star schema.
+
+Without a configured database an embedded server is used; without the API, the shipped snapshot.
+"""
+
+DATABASE_HELP = """\
+database: --database-url, DATABASE_URL, DATABASE_URL_FILE, or libpq's PGHOST, PGHOSTADDR, PGSERVICE,
+  PGDATABASE with the other PG* variables; PGPASSWORD_FILE for a mounted secret. None of them set:
+  an embedded server, whose data is kept in COVID_ETL_HOME.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; the only place that catches every exception."""
+    _install_signal_handlers()
+    try:
+        return _dispatch(list(arguments), os.environ)
+    except EtlError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        # Threads may still wait for the network; an ordinary exit would wait for them.
+        sys.stdout.flush()
+        os._exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of stdout (head, less) has left: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception:
+        get_logger().exception("unexpected error; this is a bug, please report it")
+        return ExitCode.BUG
+
+
+def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
+    if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
+        arguments = ["load", *arguments]
+    options = build_parser(environ).parse_args(arguments)
+    configure(options.log_format)
+    run: Callable[[argparse.Namespace, Mapping[str, str]], int] = options.run
+    return run(options, environ)
+
+
+def _install_signal_handlers() -> None:
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        # A second signal must not cut off the orderly end that the first one began.
+        signal.signal(number, signal.SIG_IGN)
+        raise Interrupted(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+# --- options ---
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose options take their defaults from `COVID_ETL_*` variables."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.environ: Mapping[str, str] = kwargs.pop("environ", {})
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def option(self, flag: str, *, help: str, default: Any = None, **kwargs: Any) -> None:
+        """Adds an option; the variable's value, if set and not empty, takes the place of its default."""
+        variable = option_variable(flag)
+        switch = kwargs.get("action") == "store_true"
+        value = self.environ.get(variable)
+        if value:
+            default = self._switch(variable, value) if switch else self._checked(variable, value, kwargs)
+        elif switch:
+            default = False
+        shown = f"{help} [{variable}]"
+        self.add_argument(flag, default=default, help=shown, **kwargs)
+
+    def _switch(self, variable: str, value: str) -> bool:
+        if value.lower() not in (*TRUE_WORDS, *FALSE_WORDS):
+            raise UsageError(f"{variable} is {value!r}; expected 1 or 0")
+        return value.lower() in TRUE_WORDS
+
+    def _checked(self, variable: str, value: str, kwargs: dict[str, Any]) -> Any:
+        try:
+            converted = kwargs.get("type", str)(value)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise UsageError(f"{variable}: {error}") from error
+        if "choices" in kwargs and converted not in kwargs["choices"]:
+            raise UsageError(f"{variable} is {value!r}; expected one of {', '.join(kwargs['choices'])}")
+        return converted
+
+
+def option_variable(flag: str) -> str:
+    """The environment variable of an option: `COVID_ETL_JOBS` for `--jobs`; the database has its own."""
+    name = flag.lstrip("-").upper().replace("-", "_")
+    return name if name == "DATABASE_URL" else f"COVID_ETL_{name}"
+
+
+def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(
+        prog="main.py",
+        description=DESCRIPTION,
+        epilog=f"COMMAND may be left out: `main.py --date latest` is `main.py load --date latest`.\n\n{EXIT_CODES}",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (add_options, run, help_, examples) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            environ=environ,
+            help=help_,
+            description=f"{help_[0].upper()}{help_[1:]}.",
+            epilog=f"examples:\n{examples}\n\n{DATABASE_HELP}\n{EXIT_CODES}",
+        )
+        add_options(command)
+        command.option("--database-url", metavar="URL", help="the database, as postgresql://USER@HOST:PORT/DATABASE")
+        command.option(
+            "--log-format", choices=("text", "json"), default="text", help="log lines on stderr as text or JSON"
+        )
+        command.set_defaults(run=run)
+    return parser
+
+
+def _load_options(parser: _Parser) -> None:
+    parser.option(
+        "--date", metavar="D", type=_day_or_word,
+        help="read the documents of one day: YYYY-MM-DD, latest, yesterday or today (in New York)",
+    )  # fmt: skip
+    parser.option("--from", metavar="D", type=_day, dest="first_day", help="load the history from this day on")
+    parser.option("--to", metavar="D", type=_day, dest="last_day", help="load the history up to this day")
+    parser.option(
+        "--locations", metavar="L", default="all", help="all, us, states, or codes such as us,ca,ny (default: all)"
+    )
+    parser.option(
+        "--source", metavar="S", default="auto",
+        help="auto (the API, or the snapshot if the API is gone), api, snapshot, a URL, or a directory "
+        "that holds us/ and states/ (default: auto)",
+    )  # fmt: skip
+    parser.option("--dry-run", action="store_true", help="do all of it and roll back; needs a schema")
+    parser.option("--force", action="store_true", help="load also what is unchanged or stale")
+    parser.option(
+        "--allow-withdrawals", action="store_true",
+        help="accept a history that lacks more than a tenth of the known days",
+    )  # fmt: skip
+    parser.option("--jobs", metavar="N", type=_positive, default=4, help="parallel requests (default: 4)")
+    _lock_options(parser)
+    parser.option("--json", action="store_true", help="print the summary as one JSON object")
+    parser.option("--no-progress", action="store_true", help="no progress line on the terminal")
+
+
+def _lock_options(parser: _Parser) -> None:
+    parser.option(
+        "--wait", metavar="SECONDS", type=_seconds, default=0.0,
+        help="wait so long for another run to end (default: 0)",
+    )  # fmt: skip
+
+
+def _status_options(parser: _Parser) -> None:
+    parser.option("--json", action="store_true", help="print the status as one JSON object")
+
+
+def _psql_options(parser: _Parser) -> None:
+    parser.add_argument("arguments", nargs="*", metavar="-- ARGS", help="arguments for psql")
+
+
+def _day(text: str) -> date:
+    # Only YYYY-MM-DD: date.fromisoformat also reads 20210307 and 2021-W09-7.
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; expected YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date of the calendar") from None
+
+
+def _day_or_word(text: str) -> date | str:
+    if text == "latest":
+        return text
+    if text in ("today", "yesterday"):
+        from dateutil.tz import gettz
+
+        today = datetime.now(gettz(TIME_ZONE)).date()
+        return today if text == "today" else today - timedelta(days=1)
+    try:
+        return _day(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, latest, yesterday or today") from None
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
+
+
+# --- commands ---
+
+
+@contextmanager
+def _connected(options: argparse.Namespace, environ: Mapping[str, str]) -> Iterator["Connection"]:
+    """The connection of a command, to the configured database or the embedded one."""
+    from etl import database
+
+    with ExitStack() as stack:
+        target = stack.enter_context(database.target(options.database_url, environ))
+        yield stack.enter_context(database.connect(target))
+
+
+def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, pipeline
+
+    if options.date and (options.first_day or options.last_day):
+        raise UsageError("--date goes without --from and --to")
+    if options.first_day and options.last_day and options.first_day > options.last_day:
+        raise UsageError(f"--from {options.first_day} is after --to {options.last_day}")
+    wanted = pipeline.LoadOptions(
+        source=options.source,
+        day=options.date,
+        first_day=options.first_day,
+        last_day=options.last_day,
+        locations=options.locations,
+        dry_run=options.dry_run,
+        force=options.force,
+        allow_withdrawals=options.allow_withdrawals,
+        jobs=options.jobs,
+        progress=sys.stderr.isatty() and not options.no_progress,
+    )
+    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+        summary = pipeline.run(conn, wanted, environ)
+    print(json.dumps(summary.as_json()) if options.json else summary.as_text())
+    return summary.exit_code
+
+
+def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, schema
+
+    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+        applied = schema.upgrade(conn)
+    print(f"schema up to date, {len(applied)} files applied")
+    return ExitCode.OK
+
+
+def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import schema, status
+
+    with _connected(options, environ) as conn:
+        schema.require(conn)
+        found = status.status(conn)
+    print(json.dumps(found) if options.json else status.as_text(found))
+    return ExitCode.OK
+
+
+def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Runs psql as a child, so that the embedded server stops after it; the password goes by the environment."""
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    from etl import database, server
+
+    program = server.psql_program()
+    if not program:
+        raise UsageError("there is no psql here: install PostgreSQL's client")
+    with database.target(options.database_url, environ) as target:
+        parameters = parse_dsn(target.dsn)
+        password = target.password or parameters.pop("password", None)
+        secret = {"PGPASSWORD": password} if password else {}
+        # psql handles Ctrl-C itself: it cancels the query.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        command = [program, *([make_dsn(**parameters)] if parameters else []), *options.arguments]
+        return subprocess.run(command, env={**environ, **secret}, check=False).returncode
+
+
+COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] = {
+    "load": (
+        _load_options,
+        _load,
+        "bring the warehouse up to date, or load one day or a range",
+        "  main.py load                                  everything that is published\n"
+        "  main.py load --date 2021-01-02                one day, all locations\n"
+        "  main.py load --date latest --locations us --json\n"
+        "  main.py load --from 2021-01-01 --to 2021-01-31 --locations ca,ny\n"
+        "  main.py load --source snapshot --dry-run",
+    ),
+    "status": (
+        _status_options,
+        _status,
+        "show what is loaded per location, and the last runs",
+        "  main.py status\n  main.py status --json",
+    ),
+    "init-db": (
+        _lock_options,
+        _init_db,
+        "create or upgrade the schema only",
+        "  main.py init-db\n  main.py init-db --database-url postgresql://admin@db/covid",
+    ),
+    "psql": (
+        _psql_options,
+        _psql,
+        "open psql on the database in use",
+        "  main.py psql\n  main.py psql -- -Atc 'select count(*) from cases_dimension'",
+    ),
+}

@@ -1,0 +1,60 @@
+"""Where the program and its data live, and how the environment configures the database."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from etl.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+SNAPSHOT = ROOT / "snapshot"
+API_URL = "https://api.covidtracking.com/v2"
+PROGRAM = "covid-tracking-etl"
+
+# A database is configured if one of these is set and not empty; the other libpq variables then count too.
+_LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """How to reach the configured database: a libpq connection string ('' for the PG* variables alone)."""
+
+    dsn: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+def configured_database(url: str | None, environ: Mapping[str, str]) -> Database | None:
+    """The configured database, or None where nothing is configured and the embedded server serves."""
+    dsn = url or environ.get("DATABASE_URL") or _read_secret("DATABASE_URL_FILE", environ)
+    if not dsn and not any(environ.get(name) for name in _LIBPQ_TARGETS):
+        return None
+    return Database(dsn or "", _read_secret("PGPASSWORD_FILE", environ))
+
+
+def api_url(environ: Mapping[str, str]) -> str:
+    """Address of the API, which `COVID_ETL_API_URL` replaces, for a mirror of it."""
+    return (environ.get("COVID_ETL_API_URL") or API_URL).rstrip("/")
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """Folder of the embedded server's data: `COVID_ETL_HOME`, or the first of three defaults that fits."""
+    if configured := environ.get("COVID_ETL_HOME"):
+        return Path(configured).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib") / PROGRAM
+    if os.access(ROOT, os.W_OK):
+        return ROOT / ".covid-etl"
+    data_home = environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data_home).expanduser() / PROGRAM
+
+
+def _read_secret(variable: str, environ: Mapping[str, str]) -> str | None:
+    """The content of the file that a variable names, without the final newline."""
+    name = environ.get(variable)
+    if not name:
+        return None
+    try:
+        return Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise UsageError(f"{variable} names {name}, which cannot be read: {error.strerror}") from error

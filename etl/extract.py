@@ -1,0 +1,293 @@
+"""Gets documents from a source: the API or a copy of it over HTTP, or a directory in the API's layout.
+
+A source returns the bytes as received. It says `Missing` for a document that the source does not
+have, and raises `FetchError` where no complete answer could be had.
+"""
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from etl import __version__, config
+from etl.errors import SourceError, UsageError
+from etl.logs import get_logger
+
+if TYPE_CHECKING:
+    import requests
+
+REQUEST_SECONDS = 60
+CONNECT_SECONDS = 10
+LARGEST_DOCUMENT = 64 * 2**20
+STATUS_RETRIES = 4
+BODY_ATTEMPTS = 3
+LONGEST_RETRY_AFTER = 60
+BACKOFF_SECONDS = 0.5
+PROBE_SECONDS = (3, 5)
+CHUNK = 64 * 1024
+# The probe of `auto`: a small document that will never be rebuilt with other content.
+PROBE_ADDRESS = "us/daily/2021-03-07.json"
+USER_AGENT = f"{config.PROGRAM}/{__version__} (+https://covidtracking.com/data/api)"
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A complete document: its body, and the same gzip-compressed, as received where it came so."""
+
+    body: bytes
+    compressed: bytes
+
+
+class Missing(Exception):
+    """The source does not have the document (404, or no such file)."""
+
+
+class FetchError(Exception):
+    """No complete answer could be had; the text says why."""
+
+
+class _CutOffError(FetchError):
+    """The body ended, or failed, midway: worth another try."""
+
+
+class Source(Protocol):
+    """Where documents come from."""
+
+    name: str
+
+    def fetch(self, address: str) -> Received:
+        """The document at an address such as `us/daily.json`; raises `Missing` or `FetchError`."""
+
+
+def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
+    """The source that `--source` names, other than `auto`."""
+    api = config.api_url(environ)
+    if spec == "snapshot":
+        return DirectorySource(config.SNAPSHOT, "snapshot")
+    if spec in ("api", api):
+        return HttpSource(api, "api", jobs)
+    if spec.startswith(("http://", "https://")):
+        return HttpSource(spec.rstrip("/"), spec.rstrip("/"), jobs)
+    folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
+    if not folder.is_dir():
+        raise UsageError(
+            f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there"
+        )
+    return DirectorySource(folder, str(folder.resolve()))
+
+
+def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
+    """`api`, or `snapshot` where the API is gone and this database never had its values.
+
+    Raises `SourceError` where it had: the snapshot would withdraw values that only the API had.
+    """
+    problem = _probe(config.api_url(environ))
+    if problem is None:
+        return "api"
+    if loaded_from_api:
+        raise SourceError(
+            f"the API does not answer ({problem}), and this database was loaded from it before: "
+            "try later, or choose with --source snapshot"
+        )
+    log.warning("the API does not answer, the shipped snapshot serves", extra={"problem": problem})
+    return "snapshot"
+
+
+def _probe(api: str) -> str | None:
+    """What is wrong with the API for good, from one GET without retries; None if it is there or busy."""
+    import requests
+
+    try:
+        response = requests.get(
+            f"{api}/{PROBE_ADDRESS}", timeout=PROBE_SECONDS, headers={"User-Agent": USER_AGENT}
+        )
+    except requests.RequestException as error:
+        return _reason(error)
+    if response.status_code == 429 or response.status_code >= 500:
+        return None
+    if response.status_code != 200:
+        return f"status {response.status_code}"
+    try:
+        response.json()
+    except requests.JSONDecodeError:
+        return "no JSON"
+    return None
+
+
+class HttpSource:
+    """A base address that holds `us/` and `states/`."""
+
+    def __init__(self, base: str, name: str, jobs: int) -> None:
+        self.base = base
+        self.name = name
+        self._session = _session(jobs)
+
+    def fetch(self, address: str) -> Received:
+        """GETs a document: bad statuses are retried by urllib3, bodies cut off midway here."""
+        import stamina
+
+        for attempt in stamina.retry_context(
+            on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
+        ):
+            with attempt:
+                return self._get(address)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _get(self, address: str) -> Received:
+        import requests
+
+        deadline = time.monotonic() + REQUEST_SECONDS
+        try:
+            with self._session.get(
+                f"{self.base}/{address}", stream=True, timeout=(CONNECT_SECONDS, REQUEST_SECONDS)
+            ) as response:
+                if response.status_code == 404:
+                    raise Missing(address)
+                if response.status_code != 200:
+                    raise FetchError(f"status {response.status_code}")
+                return _receive(response, deadline)
+        except requests.RequestException as error:
+            raise FetchError(_reason(error)) from error
+
+
+def _session(jobs: int) -> "requests.Session":
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    retry = Retry(
+        total=STATUS_RETRIES,
+        status_forcelist=(429, 500, 502, 503, 504),
+        backoff_factor=BACKOFF_SECONDS,
+        backoff_jitter=BACKOFF_SECONDS,
+        retry_after_max=LONGEST_RETRY_AFTER,
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=jobs)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "application/json"})
+    return session
+
+
+def _receive(response: "requests.Response", deadline: float) -> Received:
+    """Reads the body as sent, within the limits of time and size; gzip is decoded here, to keep both."""
+    from urllib3.exceptions import HTTPError
+
+    received = bytearray()
+    try:
+        for chunk in response.raw.stream(CHUNK, decode_content=False):
+            received += chunk
+            if time.monotonic() > deadline:
+                raise FetchError(f"not complete after {REQUEST_SECONDS} s")
+            if len(received) > LARGEST_DOCUMENT:
+                raise FetchError(f"larger than {LARGEST_DOCUMENT} bytes")
+    except HTTPError as error:
+        raise _CutOffError(f"cut off after {len(received)} bytes: {_reason(error)}") from error
+    if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
+        return _decompressed(bytes(received))
+    return _compressed(bytes(received))
+
+
+def _decompressed(data: bytes) -> Received:
+    """Of gzip data, of one or more members; raises `FetchError` if it is cut off, damaged or too large."""
+    body, rest = bytearray(), data
+    while rest:
+        decoder = zlib.decompressobj(wbits=31)
+        try:
+            body += decoder.decompress(rest, LARGEST_DOCUMENT + 1 - len(body))
+        except zlib.error as error:
+            raise _CutOffError(f"damaged gzip: {error}") from error
+        if len(body) > LARGEST_DOCUMENT:
+            raise FetchError(f"larger than {LARGEST_DOCUMENT} bytes when decompressed")
+        if not decoder.eof:
+            raise _CutOffError("cut off within gzip data")
+        rest = decoder.unused_data
+    return Received(bytes(body), data)
+
+
+def _compressed(body: bytes) -> Received:
+    # Level 1: twice the size of level 9 for a tenth of its time, and only for sources that do not compress.
+    return Received(body, gzip.compress(body, compresslevel=1, mtime=0))
+
+
+def _reason(error: Exception) -> str:
+    """The innermost message of a network error, on one line."""
+    cause: BaseException = error
+    while (inner := getattr(cause, "reason", None) or cause.__cause__ or cause.__context__) is not None:
+        if not isinstance(inner, BaseException):
+            break
+        cause = inner
+    return " ".join(str(cause).split()) or type(cause).__name__
+
+
+class DirectorySource:
+    """The API as files: each plain or `.gz`; a single day without a file is cut from the history."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self._days: Callable[[str], dict[str, Received]] = lru_cache(maxsize=4)(self._cut_into_days)
+
+    def fetch(self, address: str) -> Received:
+        """Reads a document; a missing single day is made of its history's `meta` and its row."""
+        try:
+            return self._read(address)
+        except Missing:
+            history, day = _history_of(address)
+            if not day:
+                raise
+            try:
+                return self._days(history)[day]
+            except KeyError:
+                raise Missing(address) from None
+
+    def _read(self, address: str) -> Received:
+        path = self.folder / address
+        try:
+            if path.is_file():
+                return _compressed(path.read_bytes())
+            return _decompressed(path.with_name(path.name + ".gz").read_bytes())
+        except FileNotFoundError as error:
+            raise Missing(address) from error
+        except OSError as error:
+            raise FetchError(f"cannot be read: {error.strerror}") from error
+
+    def _cut_into_days(self, history: str) -> dict[str, Received]:
+        """The single-day documents that a history holds, by day."""
+        import msgspec
+
+        class Dated(msgspec.Struct):
+            date: str
+
+        class History(msgspec.Struct):
+            meta: msgspec.Raw
+            data: list[msgspec.Raw]
+
+        try:
+            whole = msgspec.json.decode(self._read(history).body, type=History)
+            rows = {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FetchError(f"{history} has no days to cut: {error}") from error
+        meta = bytes(whole.meta)
+        return {day: _compressed(b'{"meta":%b,"data":%b}' % (meta, row)) for day, row in rows.items()}
+
+
+def _history_of(address: str) -> tuple[str, str | None]:
+    """The history of a single day's address, and the day: us/daily/D.json, states/ca/D.json."""
+    folder, _, name = address.rpartition("/")
+    day = name.removesuffix(".json")
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return address, None
+    return (f"{folder}.json" if folder == "us/daily" else f"{folder}/daily.json"), day

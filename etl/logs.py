@@ -1,0 +1,62 @@
+"""Log records on stderr: a constant event name with fields, as text for people or JSON lines for machines."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+LOGGER_NAME = "covid_etl"
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def get_logger() -> logging.Logger:
+    """The program's one logger; call it as `log.info("event name", extra={"field": value})`."""
+    return logging.getLogger(LOGGER_NAME)
+
+
+def configure(log_format: str, **fields: Any) -> None:
+    """Sends the program's log to stderr as `text` or `json`; `fields` go onto every line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_json_formatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(_Fields(fields))
+    logger = get_logger()
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class TextFormatter(logging.Formatter):
+    """`2021-03-08T06:00:01Z INFO document loaded address=us/daily.json`, in UTC."""
+
+    converter = time.gmtime
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with the record's fields behind the event name as key=value."""
+        fields = [f"{key}={value}" for key, value in vars(record).items() if key not in _STANDARD]
+        return " ".join([super().format(record), *fields])
+
+
+class _Fields(logging.Filter):
+    """Adds the same fields to every record."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self.fields = fields
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        vars(record).update(self.fields)
+        return True
+
+
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    return JsonFormatter(
+        "{levelname}{message}",
+        style="{",
+        rename_fields={"levelname": "level", "message": "event"},
+        timestamp="time",
+    )

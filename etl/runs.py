@@ -1,0 +1,198 @@
+"""The record of a run: opened before the first document, closed with its counts, printed as the summary."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from etl import __version__
+from etl.database import Connection, fetch_one
+from etl.declaration import TABLES
+from etl.errors import ExitCode
+from etl.load import Loaded, RowCounts
+from etl.logs import get_logger
+
+log = get_logger()
+
+# Where several things went wrong, the exit code is the first of these.
+PRECEDENCE = (
+    ExitCode.BUG,
+    ExitCode.DATABASE,
+    ExitCode.SOURCE,
+    ExitCode.REJECTED,
+    ExitCode.CHECK,
+    ExitCode.NOT_PUBLISHED,
+)
+
+
+class Outcome(StrEnum):
+    """What became of a document."""
+
+    NOT_PUBLISHED = "not_published"
+    FAILED = "failed"
+    LOADED = "loaded"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A document that failed or was rejected, and why; `date` is null for a history."""
+
+    location: str
+    date: date | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, as `--json` prints it and `ops.run` keeps it."""
+
+    source: str
+    first_day: date
+    last_day: date
+    locations: str
+    dry_run: bool = False
+    run_id: int | None = None
+    requested: int = 0
+    documents: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
+    revisions: int = 0
+    new_paths: set[str] = field(default_factory=set)
+    failed: list[Trouble] = field(default_factory=list)
+    rejected: list[Trouble] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    ended_by: ExitCode | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def count(self, outcome: Outcome, trouble: Trouble) -> None:
+        """Counts one document; `trouble` is kept if it failed or was rejected."""
+        self.documents[outcome] += 1
+        if outcome is Outcome.FAILED:
+            self.failed.append(trouble)
+        elif outcome is Outcome.REJECTED:
+            self.rejected.append(trouble)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Adds the seconds that a block takes to those of a part of the run."""
+        started = time.monotonic()
+        yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
+
+    def add(self, loaded: Loaded) -> None:
+        """Adds what the load of one document did."""
+        self.revisions += loaded.revisions
+        for table, counts in loaded.rows.items():
+            self.rows[table].add(counts)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the error that ended the run, or that the documents amount to."""
+        if self.ended_by:
+            return self.ended_by
+        nothing = self.documents[Outcome.NOT_PUBLISHED] == self.requested > 0
+        happened = {
+            ExitCode.SOURCE: bool(self.failed),
+            ExitCode.REJECTED: bool(self.rejected),
+            ExitCode.NOT_PUBLISHED: nothing,
+        }
+        return next((code for code in PRECEDENCE if happened.get(code)), ExitCode.OK)
+
+    @property
+    def status(self) -> str:
+        """ok; partial: some documents failed or were rejected; failed: all of them; interrupted."""
+        if self.ended_by:
+            signals = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+            return "interrupted" if self.ended_by in signals else "failed"
+        bad = len(self.failed) + len(self.rejected)
+        return "ok" if not bad else "failed" if bad == self.requested else "partial"
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary in the form that `--json` prints."""
+        return {
+            "run_id": self.run_id,
+            "dry_run": self.dry_run,
+            "status": self.status,
+            "exit_code": int(self.exit_code),
+            "source": self.source,
+            "from": str(self.first_day),
+            "to": str(self.last_day),
+            "locations": self.locations,
+            "documents": {"requested": self.requested} | {str(k): n for k, n in self.documents.items()},
+            "rows": {table: asdict(counts) for table, counts in self.rows.items()},
+            "revisions": self.revisions,
+            "drift": [{"change": "path added", "path": path} for path in sorted(self.new_paths)],
+            "failed": [_trouble_json(each) for each in self.failed],
+            "rejected": [_trouble_json(each) for each in self.rejected],
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()}
+            | {"total": round(time.monotonic() - self.started, 3)},
+        }
+
+    def as_text(self) -> str:
+        """The summary for people, a few lines."""
+        documents = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in self.documents.items() if count]
+        run = "dry run, nothing written" if self.dry_run else f"run {self.run_id}"
+        lines = [
+            f"{self.status} ({run}, exit code {int(self.exit_code)}) from {self.source},"
+            f" {self.first_day} to {self.last_day}, locations {self.locations},"
+            f" {time.monotonic() - self.started:.1f} s",
+            f"documents: {self.requested} requested" + "".join(f", {each}" for each in documents),
+            f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}",
+        ]
+        for table, n in self.rows.items():
+            lines.append(f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}")
+        for name, troubles in (("failed", self.failed), ("rejected", self.rejected)):
+            lines += [f"{name}: {each.location} {each.date or 'history'}: {each.reason}" for each in troubles]
+        lines += [f"new in the source, not read: {path}" for path in sorted(self.new_paths)]
+        return "\n".join(lines)
+
+
+def _trouble_json(trouble: Trouble) -> dict[str, Any]:
+    return asdict(trouble) | {"date": trouble.date and str(trouble.date)}
+
+
+def close_abandoned(conn: Connection) -> None:
+    """Closes runs left open by a process that was killed; the caller holds the lock, so they are dead."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.run set status = 'interrupted', ended_at = clock_timestamp()"
+            " where status = 'running' returning run_id"
+        )
+        for (run_id,) in cursor.fetchall():
+            log.warning("abandoned run closed", extra={"abandoned_run_id": run_id})
+
+
+def open_run(conn: Connection, summary: Summary) -> None:
+    """Records the start of a run, and gives the summary its number."""
+    summary.run_id = fetch_one(
+        conn,
+        "insert into ops.run (source, first_day, last_day, locations, program_version, host, pid)"
+        " values (%s, %s, %s, %s, %s, %s, %s) returning run_id",
+        (
+            summary.source, summary.first_day, summary.last_day, summary.locations,
+            __version__, socket.gethostname(), os.getpid(),
+        ),
+    )[0]  # fmt: skip
+
+
+def close_run(conn: Connection, summary: Summary) -> None:
+    """Records the end of a run, with its summary."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp()"
+            " where run_id = %s",
+            (
+                summary.status,
+                summary.exit_code,
+                json.dumps(summary.as_json()),
+                summary.run_id,
+            ),
+        )

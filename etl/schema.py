@@ -1,0 +1,83 @@
+"""The schema: applies the files of `sql/ddl` in order, once each, and refuses what it does not know.
+
+Changes only by new files: an applied file that has changed since is an error.
+"""
+
+import hashlib
+from pathlib import Path
+
+from psycopg2 import errors
+
+from etl.database import SQL, Connection, fetch_all, fetch_one, transaction
+from etl.errors import DatabaseError
+from etl.logs import get_logger
+
+log = get_logger()
+
+
+def files() -> dict[str, Path]:
+    """The files that make the schema, by their name below `sql/`, in the order in which they apply."""
+    return {f"ddl/{path.name}": path for path in sorted((SQL / "ddl").glob("*.sql"))}
+
+
+def upgrade(conn: Connection) -> list[str]:
+    """Applies the files that are missing and returns their names; the caller holds the run lock.
+
+    Raises `DatabaseError` if the schema is newer than this program, or not of its files.
+    """
+    waiting = missing(conn)
+    for name in waiting:
+        _apply(conn, name, files()[name].read_text(encoding="utf-8"))
+        log.info("schema file applied", extra={"file": name})
+    return waiting
+
+
+def missing(conn: Connection) -> list[str]:
+    """The files not applied yet, after checking those that are."""
+    applied = _applied(conn)
+    shipped = {name: _checksum(path.read_text(encoding="utf-8")) for name, path in files().items()}
+    if unknown := sorted(applied.keys() - shipped.keys()):
+        raise DatabaseError(
+            f"the schema was made by a newer version of this program (it has {unknown[-1]}): upgrade the program"
+        )
+    for name, checksum in applied.items():
+        if checksum != shipped[name]:
+            raise DatabaseError(
+                f"sql/{name} has changed since it was applied here: restore the file, and make changes in a new one"
+            )
+    return [name for name in shipped if name not in applied]
+
+
+def require(conn: Connection) -> None:
+    """Raises `DatabaseError` unless the schema is there and up to date."""
+    if missing(conn):
+        raise DatabaseError("the schema is not there or not up to date: run `python main.py init-db` first")
+
+
+def _applied(conn: Connection) -> dict[str, str]:
+    if fetch_one(conn, "select to_regclass('ops.migration') is null")[0]:
+        return {}
+    return dict(fetch_all(conn, "select file, checksum from ops.migration order by file"))
+
+
+def _apply(conn: Connection, name: str, text: str) -> None:
+    """Runs one file and records it, in one transaction."""
+    try:
+        with transaction(conn), conn.cursor() as cursor:
+            cursor.execute(text)
+            cursor.execute(
+                "insert into ops.migration (file, checksum) values (%s, %s)", (name, _checksum(text))
+            )
+    except (errors.DuplicateTable, errors.DuplicateSchema) as error:
+        raise DatabaseError(
+            f"sql/{name} cannot be applied, {error.diag.message_primary}: "
+            "the tables here were not made by this program; use an empty database"
+        ) from error
+    finally:
+        for notice in conn.notices:
+            log.warning("notice from the database", extra={"notice": notice.strip()})
+        conn.notices.clear()
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""What the warehouse holds, per location, and what the last runs did."""
+
+from typing import Any
+
+from etl.database import Connection, fetch_all, lock_owner, read_sql
+
+LAST_RUNS = 10
+
+
+def status(conn: Connection) -> dict[str, Any]:
+    """Coverage per location, the last runs (newest first), and who holds the run lock."""
+    coverage = fetch_all(conn, read_sql("status/coverage.sql"))
+    last_runs = fetch_all(conn, read_sql("status/runs.sql"), {"limit": LAST_RUNS})
+    names = ("location", "first_day", "last_day", "reports", "missing_days")
+    run_names = ("run_id", "started_at", "ended_at", "status", "exit_code", "source", "from", "to")
+    return {
+        "locations": [dict(zip(names, row, strict=True)) for row in coverage],
+        "runs": [dict(zip(run_names, row, strict=True)) for row in last_runs],
+        "lock": lock_owner(conn),
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The status as tables for people."""
+    lines = [f"{'location':<10}{'first day':<12}{'last day':<12}{'reports':>8}{'missing days':>14}"]
+    lines += [
+        f"{row['location']:<10}{row['first_day'] or '-':<12}{row['last_day'] or '-':<12}"
+        f"{row['reports']:>8}{row['missing_days']:>14}"
+        for row in found["locations"]
+    ]
+    lines += ["", f"{'run':>5}  {'started (UTC)':<21}{'status':<13}{'exit':>4}  source, days"]
+    lines += [
+        f"{row['run_id']:>5}  {row['started_at']:<21}{row['status']:<13}"
+        f"{'-' if row['exit_code'] is None else row['exit_code']:>4}  {row['source']}, {row['from']} to {row['to']}"
+        for row in found["runs"]
+    ]
+    lines += ["", f"run lock: {found['lock'] or 'free'}"]
+    return "\n".join(lines)

@@ -1,0 +1,195 @@
+-- The dimensions that do not come from reports: days, locations, kinds of test.
+
+create table date_dimension (
+    date date primary key check (date between date '2020-01-01' and date '2029-12-31'),
+    year smallint not null,
+    month smallint not null,
+    day_of_month smallint not null,
+    month_start date not null,
+    iso_year smallint not null,
+    iso_week smallint not null,
+    iso_weekday smallint not null,
+    mmwr_year smallint not null,
+    mmwr_week smallint not null,
+    weekday_name text not null,
+    is_weekend boolean not null,
+    federal_holiday text
+);
+comment on table date_dimension is 'One row per day from 2020-01-01 to 2029-12-31: the calendar for grouping and for finding gaps.';
+comment on column date_dimension.date is 'The day; a reporting day is the label that the source gives, never shifted by time zones.';
+comment on column date_dimension.year is 'Calendar year.';
+comment on column date_dimension.month is 'Calendar month, 1 to 12.';
+comment on column date_dimension.day_of_month is 'Day of the month, 1 to 31.';
+comment on column date_dimension.month_start is 'First day of the month; groups by month across years.';
+comment on column date_dimension.iso_year is 'Year of the ISO 8601 week.';
+comment on column date_dimension.iso_week is 'ISO 8601 week, 1 to 53, Monday to Sunday.';
+comment on column date_dimension.iso_weekday is 'ISO 8601 day of the week, Monday 1 to Sunday 7.';
+comment on column date_dimension.mmwr_year is 'Year of the MMWR week (CDC).';
+comment on column date_dimension.mmwr_week is 'MMWR epidemiological week of the CDC, 1 to 53, Sunday to Saturday; week 1 has at least four days in its year.';
+comment on column date_dimension.weekday_name is 'English name of the day of the week.';
+comment on column date_dimension.is_weekend is 'Whether the day is a Saturday or a Sunday; reporting was thinner then.';
+comment on column date_dimension.federal_holiday is 'Name of the US federal holiday on its legal date (5 U.S.C. 6103), not the substitute day; null on other days.';
+
+insert into date_dimension
+select
+    day.date,
+    extract(year from day.date),
+    extract(month from day.date),
+    extract(day from day.date),
+    date_trunc('month', day.date)::date,
+    extract(isoyear from day.date),
+    extract(week from day.date),
+    extract(isodow from day.date),
+    extract(year from mmwr.middle),
+    (extract(doy from mmwr.middle)::int - 1) / 7 + 1,
+    trim(to_char(day.date, 'Day')),
+    extract(isodow from day.date) > 5,
+    holiday.name
+from
+    (
+        select series::date as date
+        from generate_series(timestamp '2020-01-01', timestamp '2029-12-31', interval '1 day') as series
+    ) as day
+cross join lateral (
+    -- The Wednesday of the week from Sunday to Saturday: the year in which it lies has most of the week.
+    select day.date - extract(dow from day.date)::int + 3 as middle
+) as mmwr
+cross join lateral (
+    select
+        extract(month from day.date)::int as month,
+        extract(day from day.date)::int as day_of_month,
+        extract(isodow from day.date)::int as weekday,
+        (extract(day from day.date)::int - 1) / 7 + 1 as nth,
+        extract(month from day.date + 7) <> extract(month from day.date) as is_last
+) as part
+left join lateral (
+    select case
+        when part.month = 1 and part.day_of_month = 1 then 'New Year''s Day'
+        when part.month = 1 and part.weekday = 1 and part.nth = 3 then 'Birthday of Martin Luther King, Jr.'
+        when part.month = 2 and part.weekday = 1 and part.nth = 3 then 'Washington''s Birthday'
+        when part.month = 5 and part.weekday = 1 and part.is_last then 'Memorial Day'
+        -- A federal holiday since the act of 17 June 2021.
+        when part.month = 6 and part.day_of_month = 19 and day.date >= date '2021-06-17' then 'Juneteenth National Independence Day'
+        when part.month = 7 and part.day_of_month = 4 then 'Independence Day'
+        when part.month = 9 and part.weekday = 1 and part.nth = 1 then 'Labor Day'
+        when part.month = 10 and part.weekday = 1 and part.nth = 2 then 'Columbus Day'
+        when part.month = 11 and part.day_of_month = 11 then 'Veterans Day'
+        when part.month = 11 and part.weekday = 4 and part.nth = 4 then 'Thanksgiving Day'
+        when part.month = 12 and part.day_of_month = 25 then 'Christmas Day'
+    end as name
+) as holiday on true
+order by day.date;
+
+create table location_dimension (
+    location_id smallint primary key,
+    location_code text not null unique check (location_code ~ '^[A-Z]{2}$'),
+    name text not null,
+    location_type text not null check (location_type in ('nation', 'state', 'territory')),
+    fips text not null unique check (fips ~ '^[0-9]{2}$'),
+    population bigint check (population > 0),
+    sites jsonb not null default '[]'::jsonb
+);
+comment on table location_dimension is 'One row per location that reports: the nation, 50 states and the District of Columbia, 5 territories.';
+comment on column location_dimension.location_id is 'FIPS code as a number; the nation is 0.';
+comment on column location_dimension.location_code is 'Postal code in upper case, for example CA; the nation is US.';
+comment on column location_dimension.name is 'English name.';
+comment on column location_dimension.location_type is 'nation, state or territory; the District of Columbia counts as a state, as in the source.';
+comment on column location_dimension.fips is 'FIPS code with its leading zero, for example 06; the nation is 00.';
+comment on column location_dimension.population is 'Inhabitants, by which the source divides (2019 census estimates). The nation''s figure is more than the sum of the 56.';
+comment on column location_dimension.sites is 'Web sites that the source read, an array of {url, label}; empty for the nation, and until states.json was loaded.';
+
+-- Seeded with what the source published last; a load without dates brings names, population and sites up to date.
+insert into location_dimension (location_id, location_code, name, location_type, fips, population)
+values
+    (0, 'US', 'United States', 'nation', '00', 330792917),
+    (1, 'AL', 'Alabama', 'state', '01', 4876250),
+    (2, 'AK', 'Alaska', 'state', '02', 737068),
+    (4, 'AZ', 'Arizona', 'state', '04', 7050299),
+    (5, 'AR', 'Arkansas', 'state', '05', 2999370),
+    (6, 'CA', 'California', 'state', '06', 39283497),
+    (8, 'CO', 'Colorado', 'state', '08', 5610349),
+    (9, 'CT', 'Connecticut', 'state', '09', 3575074),
+    (10, 'DE', 'Delaware', 'state', '10', 957248),
+    (11, 'DC', 'District of Columbia', 'state', '11', 692683),
+    (12, 'FL', 'Florida', 'state', '12', 20901636),
+    (13, 'GA', 'Georgia', 'state', '13', 10403847),
+    (15, 'HI', 'Hawaii', 'state', '15', 1422094),
+    (16, 'ID', 'Idaho', 'state', '16', 1717750),
+    (17, 'IL', 'Illinois', 'state', '17', 12770631),
+    (18, 'IN', 'Indiana', 'state', '18', 6665703),
+    (19, 'IA', 'Iowa', 'state', '19', 3139508),
+    (20, 'KS', 'Kansas', 'state', '20', 2910652),
+    (21, 'KY', 'Kentucky', 'state', '21', 4449052),
+    (22, 'LA', 'Louisiana', 'state', '22', 4664362),
+    (23, 'ME', 'Maine', 'state', '23', 1335492),
+    (24, 'MD', 'Maryland', 'state', '24', 6018848),
+    (25, 'MA', 'Massachusetts', 'state', '25', 6850553),
+    (26, 'MI', 'Michigan', 'state', '26', 9965265),
+    (27, 'MN', 'Minnesota', 'state', '27', 5563378),
+    (28, 'MS', 'Mississippi', 'state', '28', 2984418),
+    (29, 'MO', 'Missouri', 'state', '29', 6104910),
+    (30, 'MT', 'Montana', 'state', '30', 1050649),
+    (31, 'NE', 'Nebraska', 'state', '31', 1914571),
+    (32, 'NV', 'Nevada', 'state', '32', 2972382),
+    (33, 'NH', 'New Hampshire', 'state', '33', 1348124),
+    (34, 'NJ', 'New Jersey', 'state', '34', 8878503),
+    (35, 'NM', 'New Mexico', 'state', '35', 2092454),
+    (36, 'NY', 'New York', 'state', '36', 19572319),
+    (37, 'NC', 'North Carolina', 'state', '37', 10264876),
+    (38, 'ND', 'North Dakota', 'state', '38', 756717),
+    (39, 'OH', 'Ohio', 'state', '39', 11655397),
+    (40, 'OK', 'Oklahoma', 'state', '40', 3932870),
+    (41, 'OR', 'Oregon', 'state', '41', 4129803),
+    (42, 'PA', 'Pennsylvania', 'state', '42', 12791530),
+    (44, 'RI', 'Rhode Island', 'state', '44', 1057231),
+    (45, 'SC', 'South Carolina', 'state', '45', 5020806),
+    (46, 'SD', 'South Dakota', 'state', '46', 870638),
+    (47, 'TN', 'Tennessee', 'state', '47', 6709356),
+    (48, 'TX', 'Texas', 'state', '48', 28260856),
+    (49, 'UT', 'Utah', 'state', '49', 3096848),
+    (50, 'VT', 'Vermont', 'state', '50', 624313),
+    (51, 'VA', 'Virginia', 'state', '51', 8454463),
+    (53, 'WA', 'Washington', 'state', '53', 7404107),
+    (54, 'WV', 'West Virginia', 'state', '54', 1817305),
+    (55, 'WI', 'Wisconsin', 'state', '55', 5790716),
+    (56, 'WY', 'Wyoming', 'state', '56', 581024),
+    (60, 'AS', 'American Samoa', 'territory', '60', 55191),
+    (66, 'GU', 'Guam', 'territory', '66', 168775),
+    (69, 'MP', 'Northern Mariana Islands', 'territory', '69', 57559),
+    (72, 'PR', 'Puerto Rico', 'territory', '72', 3318447),
+    (78, 'VI', 'US Virgin Islands', 'territory', '78', 104425);
+
+create table test_dimension (
+    test_id smallint primary key,
+    test_type text not null check (test_type in ('pcr', 'antibody', 'antigen')),
+    unit text not null check (unit in ('encounters', 'specimens', 'people')),
+    result text not null check (result in ('total', 'positive', 'negative')),
+    unique (test_type, unit, result)
+);
+comment on table test_dimension is 'One row per kind of test that states publish separately. Never add up figures of different units.';
+comment on column test_dimension.test_id is 'Number of the kind, fixed.';
+comment on column test_dimension.test_type is 'Test: pcr (viral), antibody or antigen.';
+comment on column test_dimension.unit is 'What is counted: encounters (a person once a day), specimens (every sample) or people (each once).';
+comment on column test_dimension.result is 'Which results are counted: total, positive or negative.';
+
+insert into test_dimension (test_id, test_type, unit, result)
+values
+    (1, 'pcr', 'encounters', 'total'),
+    (2, 'pcr', 'specimens', 'total'),
+    (3, 'pcr', 'specimens', 'positive'),
+    (4, 'pcr', 'specimens', 'negative'),
+    (5, 'pcr', 'people', 'total'),
+    (6, 'pcr', 'people', 'positive'),
+    (7, 'pcr', 'people', 'negative'),
+    (8, 'antibody', 'encounters', 'total'),
+    (9, 'antibody', 'encounters', 'positive'),
+    (10, 'antibody', 'encounters', 'negative'),
+    (11, 'antibody', 'people', 'total'),
+    (12, 'antibody', 'people', 'positive'),
+    (13, 'antibody', 'people', 'negative'),
+    (14, 'antigen', 'encounters', 'total'),
+    (15, 'antigen', 'encounters', 'positive'),
+    (16, 'antigen', 'encounters', 'negative'),
+    (17, 'antigen', 'people', 'total'),
+    (18, 'antigen', 'people', 'positive'),
+    (19, 'antigen', 'people', 'negative');

@@ -1,0 +1,73 @@
+-- Brings one table to what one document says of one location.
+--
+-- One statement for every table of the star: etl/load.py fills in names (from etl/declaration.py), never values.
+-- All parts see the table as it was before. Rows that do not differ are not touched: no new row version, no
+-- lock, no WAL.
+--
+-- Bound: location_id; first_day, last_day (the days for which the document is complete); changed_days (days
+-- whose row counts as changed even if its values did not); known_at, run_id, document_id, build_time, change.
+with known as (
+    select * from public.{table}
+    where location_id = %(location_id)s and report_date between %(first_day)s and %(last_day)s
+),
+
+difference as (
+    select
+        {key},
+        known.location_id is null as is_new,
+        staged.is_staged is null as is_gone,
+        {staged_values}
+    from known
+    full join (select true as is_staged, * from {stage}) as staged using ({key})
+    where
+        known.location_id is null
+        or staged.is_staged is null
+        or row({known_values}) is distinct from row({staged_values})
+        or report_date = any(%(changed_days)s)
+),
+
+superseded as (
+    insert into history.{revision} ({columns}, known_to, change, changed_columns, superseded_by_run_id)
+    select
+        {known_columns},
+        %(known_at)s,
+        case when difference.is_gone then 'withdrawn' else %(change)s end,
+        case
+            when difference.is_gone then array[]::text[]
+            else array_remove(array[{changed_columns}], null)
+        end,
+        %(run_id)s
+    from known
+    inner join difference using ({key})
+    returning change = 'withdrawn' or changed_columns <> array[]::text[] as is_revision
+),
+
+withdrawn as (
+    delete from public.{table} as target
+    using difference
+    where target.location_id = %(location_id)s and {same_key} and difference.is_gone
+),
+
+updated as (
+    update public.{table} as target
+    set {assignments}
+    from difference
+    where
+        target.location_id = %(location_id)s and {same_key}
+        and not difference.is_new and not difference.is_gone
+),
+
+inserted as (
+    insert into public.{table} (location_id, {key}, {values}, {stamps})
+    select %(location_id)s, {key}, {values}, {stamp_values}
+    from difference
+    where is_new
+)
+
+select
+    count(*) filter (where is_new) as inserted,
+    count(*) filter (where not is_new and not is_gone) as updated,
+    count(*) filter (where is_gone) as withdrawn,
+    (select count(*) filter (where is_revision) from superseded) as revisions,
+    array_agg(distinct report_date) as changed_days
+from difference;

@@ -1,0 +1,13 @@
+-- The last runs, newest first, with their times as text in UTC.
+select
+    run_id,
+    to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    status,
+    exit_code,
+    source,
+    first_day::text,
+    last_day::text
+from ops.run
+order by run_id desc
+limit %(limit)s;
