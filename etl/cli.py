@@ -83,7 +83,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 
 def _install_signal_handlers() -> None:
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
         # A second signal must not cut off the orderly end that the first one began.
         signal.signal(number, signal.SIG_IGN)
         raise Interrupted(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
@@ -98,12 +98,12 @@ def _install_signal_handlers() -> None:
 class _Parser(argparse.ArgumentParser):
     """A parser whose options take their defaults from `COVID_ETL_*` variables."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.environ: Mapping[str, str] = kwargs.pop("environ", {})
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, environ: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        kwargs |= {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**kwargs)
+        self.environ = environ or {}
 
-    def option(self, flag: str, *, help: str, default: Any = None, **kwargs: Any) -> None:
+    def option(self, flag: str, *, text: str, default: Any = None, **kwargs: Any) -> None:
         """Adds an option; the variable's value, if set and not empty, takes the place of its default."""
         variable = option_variable(flag)
         switch = kwargs.get("action") == "store_true"
@@ -112,8 +112,7 @@ class _Parser(argparse.ArgumentParser):
             default = self._switch(variable, value) if switch else self._checked(variable, value, kwargs)
         elif switch:
             default = False
-        shown = f"{help} [{variable}]"
-        self.add_argument(flag, default=default, help=shown, **kwargs)
+        self.add_argument(flag, default=default, help=f"{text} [{variable}]", **kwargs)
 
     def _switch(self, variable: str, value: str) -> bool:
         if value.lower() not in (*TRUE_WORDS, *FALSE_WORDS):
@@ -154,9 +153,14 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
             epilog=f"examples:\n{examples}\n\n{DATABASE_HELP}\n{EXIT_CODES}",
         )
         add_options(command)
-        command.option("--database-url", metavar="URL", help="the database, as postgresql://USER@HOST:PORT/DATABASE")
         command.option(
-            "--log-format", choices=("text", "json"), default="text", help="log lines on stderr as text or JSON"
+            "--database-url", metavar="URL", text="the database, as postgresql://USER@HOST:PORT/DATABASE"
+        )
+        command.option(
+            "--log-format",
+            choices=("text", "json"),
+            default="text",
+            text="log lines on stderr as text or JSON",
         )
         command.set_defaults(run=run)
     return parser
@@ -165,39 +169,42 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 def _load_options(parser: _Parser) -> None:
     parser.option(
         "--date", metavar="D", type=_day_or_word,
-        help="read the documents of one day: YYYY-MM-DD, latest, yesterday or today (in New York)",
+        text="read the documents of one day: YYYY-MM-DD, latest, yesterday or today (in New York)",
     )  # fmt: skip
-    parser.option("--from", metavar="D", type=_day, dest="first_day", help="load the history from this day on")
-    parser.option("--to", metavar="D", type=_day, dest="last_day", help="load the history up to this day")
+    parser.option("--from", metavar="D", type=_day, dest="first_day", text="load the history from this day on")
+    parser.option("--to", metavar="D", type=_day, dest="last_day", text="load the history up to this day")
     parser.option(
-        "--locations", metavar="L", default="all", help="all, us, states, or codes such as us,ca,ny (default: all)"
+        "--locations",
+        metavar="L",
+        default="all",
+        text="all, us, states, or codes such as us,ca,ny (default: all)",
     )
     parser.option(
         "--source", metavar="S", default="auto",
-        help="auto (the API, or the snapshot if the API is gone), api, snapshot, a URL, or a directory "
+        text="auto (the API, or the snapshot if the API is gone), api, snapshot, a URL, or a directory "
         "that holds us/ and states/ (default: auto)",
     )  # fmt: skip
-    parser.option("--dry-run", action="store_true", help="do all of it and roll back; needs a schema")
-    parser.option("--force", action="store_true", help="load also what is unchanged or stale")
+    parser.option("--dry-run", action="store_true", text="do all of it and roll back; needs a schema")
+    parser.option("--force", action="store_true", text="load also what is unchanged or stale")
     parser.option(
         "--allow-withdrawals", action="store_true",
-        help="accept a history that lacks more than a tenth of the known days",
+        text="accept a history that lacks more than a tenth of the known days",
     )  # fmt: skip
-    parser.option("--jobs", metavar="N", type=_positive, default=4, help="parallel requests (default: 4)")
+    parser.option("--jobs", metavar="N", type=_positive, default=4, text="parallel requests (default: 4)")
     _lock_options(parser)
-    parser.option("--json", action="store_true", help="print the summary as one JSON object")
-    parser.option("--no-progress", action="store_true", help="no progress line on the terminal")
+    parser.option("--json", action="store_true", text="print the summary as one JSON object")
+    parser.option("--no-progress", action="store_true", text="no progress line on the terminal")
 
 
 def _lock_options(parser: _Parser) -> None:
     parser.option(
         "--wait", metavar="SECONDS", type=_seconds, default=0.0,
-        help="wait so long for another run to end (default: 0)",
+        text="wait so long for another run to end (default: 0)",
     )  # fmt: skip
 
 
 def _status_options(parser: _Parser) -> None:
-    parser.option("--json", action="store_true", help="print the status as one JSON object")
+    parser.option("--json", action="store_true", text="print the status as one JSON object")
 
 
 def _psql_options(parser: _Parser) -> None:

@@ -90,10 +90,10 @@ def decode(body: bytes, expected: Expected) -> Document:
     unknown: tuple[str, ...] = ()
     single = expected.day is not None
     try:
-        raw = _decoder(expected.shape.name, single, True).decode(body)
+        raw = _decoder(expected.shape.name, single=single, strict=True).decode(body)
     except msgspec.ValidationError:
-        unknown = _examine(body, _document_type(expected.shape.name, single, True))
-        raw = _decoder(expected.shape.name, single, False).decode(body)
+        unknown = _examine(body, _document_type(expected.shape.name, single=single, strict=True))
+        raw = _decoder(expected.shape.name, single=single, strict=False).decode(body)
     except RecursionError as error:
         raise ContractError("nested too deeply to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -132,19 +132,19 @@ def _check_identity(reports: list[Any], expected: Expected) -> None:
 
 
 @cache
-def _decoder(shape: str, single: bool, strict: bool) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(_document_type(shape, single, strict))
+def _decoder(shape: str, *, single: bool, strict: bool) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(_document_type(shape, single=single, strict=strict))
 
 
 @cache
-def _document_type(shape: str, single: bool, strict: bool) -> Any:
-    report = report_type(shape, strict)
+def _document_type(shape: str, *, single: bool, strict: bool) -> Any:
+    report = report_type(shape, strict=strict)
     fields = [("meta", DocumentMeta), ("data", report if single else list[report])]  # type: ignore[valid-type]
-    return _struct("Document", [*fields, ("links", dict[str, str], {})], strict)
+    return _struct("Document", [*fields, ("links", dict[str, str], {})], strict=strict)
 
 
 @cache
-def report_type(shape_name: str, strict: bool = True) -> Any:
+def report_type(shape_name: str, *, strict: bool) -> Any:
     """The record type of one report; `strict` refuses fields that the declaration does not name."""
     shape = next(each for each in SHAPES if each.name == shape_name)
     tree: dict[str, Any] = {"date": Day}
@@ -157,7 +157,7 @@ def report_type(shape_name: str, strict: bool = True) -> Any:
         _plant(tree, f"{metric.path}.value", Count | None)
         for name in metric.calculated:
             _plant(tree, f"{metric.path}.calculated.{name}", NUMBER_TYPES[CALCULATED[name]] | None)
-    return _tree_type("Report", tree, strict)
+    return _tree_type("Report", tree, strict=strict)
 
 
 def _plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
@@ -168,15 +168,15 @@ def _plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
     tree[name] = leaf
 
 
-def _tree_type(name: str, tree: dict[str, Any], strict: bool) -> Any:
+def _tree_type(name: str, tree: dict[str, Any], *, strict: bool) -> Any:
     fields = [
-        (key, _tree_type(key, leaf, strict) if isinstance(leaf, dict) else leaf)
+        (key, _tree_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf)
         for key, leaf in tree.items()
     ]
-    return _struct(name, fields, strict)
+    return _struct(name, fields, strict=strict)
 
 
-def _struct(name: str, fields: Any, strict: bool) -> Any:
+def _struct(name: str, fields: Any, *, strict: bool) -> Any:
     return msgspec.defstruct(name, fields, forbid_unknown_fields=strict, gc=False)
 
 

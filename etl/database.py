@@ -53,13 +53,7 @@ def target(url: str | None, environ: Mapping[str, str]) -> Iterator[config.Datab
 def connect(database: config.Database) -> Iterator[Connection]:
     """Opens the connection of a command; failures of the database within become `DatabaseError`."""
     try:
-        opened = psycopg2.connect(
-            database.dsn,
-            **({"password": database.password} if database.password else {}),
-            application_name=_application_name(),
-            connect_timeout=int(os.environ.get("PGCONNECT_TIMEOUT") or 10),
-            keepalives=1, keepalives_idle=30, keepalives_interval=10, keepalives_count=3,
-        )  # fmt: skip
+        opened: Connection = psycopg2.connect(database.dsn, **_connection_options(database))
     except psycopg2.Error as error:
         raise DatabaseError(_connection_problem(database, error)) from error
     try:
@@ -71,6 +65,19 @@ def connect(database: config.Database) -> Iterator[Connection]:
         raise DatabaseError(_database_problem(opened, error)) from error
     finally:
         opened.close()
+
+
+def _connection_options(database: config.Database) -> dict[str, Any]:
+    """Names this process, bounds the attempt, and notices a peer that has gone within a minute."""
+    password = {"password": database.password} if database.password else {}
+    return password | {
+        "application_name": _application_name(),
+        "connect_timeout": os.environ.get("PGCONNECT_TIMEOUT") or 10,
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
 
 
 @contextmanager
@@ -193,4 +200,3 @@ def _grants(conn: Connection) -> str:
         f"grant create on schema public to {user}; "
         f"or, for loads into a schema that is there: grant covid_loader to {user};"
     )
-

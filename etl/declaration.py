@@ -91,16 +91,17 @@ _CASES, _TESTS, _HOSPITAL, _DEATHS = (
 
 def _test_metrics() -> tuple[Metric, ...]:
     """The 19 kinds of test; the API publishes no average for totals, nor for people positive by PCR."""
-    units = {
-        "pcr": {"encounters": ("total",), "specimens": (), "people": ()},
-        "antibody": {"encounters": (), "people": ()},
-        "antigen": {"encounters": (), "people": ()},
+    every = ("total", "positive", "negative")
+    units: dict[str, dict[str, tuple[str, ...]]] = {
+        "pcr": {"encounters": every[:1], "specimens": every, "people": every},
+        "antibody": {"encounters": every, "people": every},
+        "antigen": {"encounters": every, "people": every},
     }
     kinds = [
         (test_type, unit, result)
         for test_type, by_unit in units.items()
         for unit, results in by_unit.items()
-        for result in results or ("total", "positive", "negative")
+        for result in results
     ]
     return tuple(
         Metric(
@@ -124,9 +125,7 @@ NATION = Shape(
         Metric("testing.total", _TESTS, "total_tests", _NO_AVERAGE),
         Metric("outcomes.hospitalized.currently", _HOSPITAL, "currently_hospitalized"),
         Metric("outcomes.hospitalized.in_icu.currently", _HOSPITAL, "currently_in_icu"),
-        Metric(
-            "outcomes.hospitalized.on_ventilator.currently", _HOSPITAL, "currently_on_ventilator"
-        ),
+        Metric("outcomes.hospitalized.on_ventilator.currently", _HOSPITAL, "currently_on_ventilator"),
         Metric("outcomes.death.total", _DEATHS, "total_deaths"),
     ),
 )
@@ -149,9 +148,7 @@ STATE = Shape(
         Metric("outcomes.hospitalized.total", _HOSPITAL, "cumulative_hospitalized", _NOTHING),
         Metric("outcomes.hospitalized.in_icu.currently", _HOSPITAL, "currently_in_icu"),
         Metric("outcomes.hospitalized.in_icu.total", _HOSPITAL, "cumulative_in_icu", _NOTHING),
-        Metric(
-            "outcomes.hospitalized.on_ventilator.currently", _HOSPITAL, "currently_on_ventilator"
-        ),
+        Metric("outcomes.hospitalized.on_ventilator.currently", _HOSPITAL, "currently_on_ventilator"),
         Metric(
             "outcomes.hospitalized.on_ventilator.total",
             _HOSPITAL,

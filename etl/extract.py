@@ -78,9 +78,7 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
         return HttpSource(spec.rstrip("/"), spec.rstrip("/"), jobs)
     folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
     if not folder.is_dir():
-        raise UsageError(
-            f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there"
-        )
+        raise UsageError(f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there")
     return DirectorySource(folder, str(folder.resolve()))
 
 
@@ -106,9 +104,7 @@ def _probe(api: str) -> str | None:
     import requests
 
     try:
-        response = requests.get(
-            f"{api}/{PROBE_ADDRESS}", timeout=PROBE_SECONDS, headers={"User-Agent": USER_AGENT}
-        )
+        response = requests.get(f"{api}/{PROBE_ADDRESS}", timeout=PROBE_SECONDS, headers={"User-Agent": USER_AGENT})
     except requests.RequestException as error:
         return _reason(error)
     if response.status_code == 429 or response.status_code >= 500:

@@ -94,7 +94,7 @@ def stage(table: str, columns: tuple[str, ...], rows: list[Row]) -> Staged:
     return Staged(columns, text, len(rows))
 
 
-def _escaped(value: Any) -> str:
+def _escaped(value: object) -> str:
     """One value of a table that has text columns; a text `None` is told from null by its backslash."""
     if not isinstance(value, str):
         return str(value)
@@ -248,10 +248,7 @@ def _merge_statement(conn: Connection, table: str) -> str:
     every = ("location_id", *key, "cases_id", *values, *stamps)
     assignments = [
         sql.SQL("{} = difference.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in values
-    ] + [
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(bound))
-        for name, bound in stamps.items()
-    ]
+    ] + [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(bound)) for name, bound in stamps.items()]
     changed = [
         sql.SQL("case when known.{0} is distinct from difference.{0} then {1} end").format(
             sql.Identifier(name), sql.Literal(name)
@@ -276,10 +273,9 @@ def _merge_statement(conn: Connection, table: str) -> str:
         stamps=_names(stamps),
         stamp_values=sql.SQL(", ").join(map(sql.Placeholder, stamps.values())),
     )
-    return statement.as_string(conn)
+    text: str = statement.as_string(conn)
+    return text
 
 
 def _names(names: Any, prefix: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names
-    )
+    return sql.SQL(", ").join(sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names)

@@ -31,15 +31,15 @@ class Location:
 
 def choose(conn: Connection, selection: str) -> list[Location]:
     """The locations that `--locations` selects (`all`, `us`, `states`, or codes), the nation first."""
-    rows = fetch_all(
-        conn, "select location_id, location_code, location_type from location_dimension order by 1"
-    )
+    rows = fetch_all(conn, "select location_id, location_code, location_type from location_dimension order by 1")
     known = {code: Location(id_, code, NATION if type_ == "nation" else STATE) for id_, code, type_ in rows}
     wanted = {part.strip().upper() for part in selection.split(",") if part.strip()}
     groups = {"ALL": set(known), "STATES": {code for code in known if known[code].shape is STATE}}
     codes = set().union(*(groups.get(part, {part}) for part in wanted))
     if unknown := sorted(codes - known.keys()):
-        raise UsageError(f"--locations: unknown {', '.join(unknown)}; use all, us, states, or codes such as us,ca,ny")
+        raise UsageError(
+            f"--locations: unknown {', '.join(unknown)}; use all, us, states, or codes such as us,ca,ny"
+        )
     if not codes:
         raise UsageError("--locations: names no location; use all, us, states, or codes such as us,ca,ny")
     return [location for code, location in known.items() if code in codes]

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-import time
+from datetime import UTC, datetime
 from typing import Any
 
 LOGGER_NAME = "covid_etl"
@@ -28,10 +28,12 @@ def configure(log_format: str, **fields: Any) -> None:
 class TextFormatter(logging.Formatter):
     """`2021-03-08T06:00:01Z INFO document loaded address=us/daily.json`, in UTC."""
 
-    converter = time.gmtime
-
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
+        """The record's time, as an instant of UTC."""
+        return datetime.fromtimestamp(record.created, UTC).strftime(datefmt or "%Y-%m-%dT%H:%M:%SZ")
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the record's fields behind the event name as key=value."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from etl import __version__
 from etl.database import Connection, fetch_one
-from etl.declaration import TABLES
+from etl.declaration import FIRST_DAY, LAST_DAY, TABLES
 from etl.errors import ExitCode
 from etl.load import Loaded, RowCounts
 from etl.logs import get_logger
@@ -115,6 +115,13 @@ class Summary:
         bad = len(self.failed) + len(self.rejected)
         return "ok" if not bad else "failed" if bad == self.requested else "partial"
 
+    @property
+    def days(self) -> str:
+        """The days asked for, in words."""
+        if (self.first_day, self.last_day) == (FIRST_DAY, LAST_DAY):
+            return "all days"
+        return str(self.first_day) if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+
     def as_json(self) -> dict[str, Any]:
         """The summary in the form that `--json` prints."""
         return {
@@ -123,8 +130,8 @@ class Summary:
             "status": self.status,
             "exit_code": int(self.exit_code),
             "source": self.source,
-            "from": str(self.first_day),
-            "to": str(self.last_day),
+            "from": None if self.first_day == FIRST_DAY else str(self.first_day),
+            "to": None if self.last_day == LAST_DAY else str(self.last_day),
             "locations": self.locations,
             "documents": {"requested": self.requested} | {str(k): n for k, n in self.documents.items()},
             "rows": {table: asdict(counts) for table, counts in self.rows.items()},
@@ -142,7 +149,7 @@ class Summary:
         run = "dry run, nothing written" if self.dry_run else f"run {self.run_id}"
         lines = [
             f"{self.status} ({run}, exit code {int(self.exit_code)}) from {self.source},"
-            f" {self.first_day} to {self.last_day}, locations {self.locations},"
+            f" {self.days}, locations {self.locations},"
             f" {time.monotonic() - self.started:.1f} s",
             f"documents: {self.requested} requested" + "".join(f", {each}" for each in documents),
             f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}",

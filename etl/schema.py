@@ -65,9 +65,7 @@ def _apply(conn: Connection, name: str, text: str) -> None:
     try:
         with transaction(conn), conn.cursor() as cursor:
             cursor.execute(text)
-            cursor.execute(
-                "insert into ops.migration (file, checksum) values (%s, %s)", (name, _checksum(text))
-            )
+            cursor.execute("insert into ops.migration (file, checksum) values (%s, %s)", (name, _checksum(text)))
     except (errors.DuplicateTable, errors.DuplicateSchema) as error:
         raise DatabaseError(
             f"sql/{name} cannot be applied, {error.diag.message_primary}: "

@@ -61,7 +61,7 @@ def running(home: Path) -> Iterator[str]:
     """Runs the embedded server while the block lasts; yields the connection string of its database."""
     embedded = _Embedded(home)
     embedded.prepare_home()
-    with open(home / "server.lock", "a+b") as lock:
+    with (home / "server.lock").open("a+b") as lock:
         _enter(embedded, lock)
         try:
             yield embedded.dsn
@@ -170,9 +170,7 @@ class _Embedded:
         result = self._call(program, *arguments)
         if result.returncode != 0:
             message = result.stderr.strip().splitlines() or ["no message"]
-            raise DatabaseError(
-                f"the embedded server's {program} failed: {message[-1]}; more in {self.log_file}"
-            )
+            raise DatabaseError(f"the embedded server's {program} failed: {message[-1]}; more in {self.log_file}")
 
     def _call(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Runs one of the server's programs, as the server's account.
@@ -182,9 +180,7 @@ class _Embedded:
         """
         command = [str(self._binaries().folder / program), *arguments]
         identity = (
-            {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
-            if self.account
-            else {}
+            {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []} if self.account else {}
         )
         with tempfile.TemporaryFile("w+") as output:
             result = subprocess.run(  # type: ignore[call-overload]

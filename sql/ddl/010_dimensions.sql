@@ -50,18 +50,20 @@ from
         select series::date as date
         from generate_series(timestamp '2020-01-01', timestamp '2029-12-31', interval '1 day') as series
     ) as day
-cross join lateral (
-    -- The Wednesday of the week from Sunday to Saturday: the year in which it lies has most of the week.
-    select day.date - extract(dow from day.date)::int + 3 as middle
-) as mmwr
-cross join lateral (
-    select
-        extract(month from day.date)::int as month,
-        extract(day from day.date)::int as day_of_month,
-        extract(isodow from day.date)::int as weekday,
-        (extract(day from day.date)::int - 1) / 7 + 1 as nth,
-        extract(month from day.date + 7) <> extract(month from day.date) as is_last
-) as part
+cross join
+    lateral (
+        -- The Wednesday of the week from Sunday to Saturday: the year in which it lies has most of the week.
+        select day.date - extract(dow from day.date)::int + 3 as middle
+    ) as mmwr
+cross join
+    lateral (
+        select
+            extract(month from day.date)::int as month,
+            extract(day from day.date)::int as day_of_month,
+            extract(isodow from day.date)::int as weekday,
+            (extract(day from day.date)::int - 1) / 7 + 1 as nth,
+            extract(month from day.date + 7) <> extract(month from day.date) as is_last
+    ) as part
 left join lateral (
     select case
         when part.month = 1 and part.day_of_month = 1 then 'New Year''s Day'
@@ -101,63 +103,63 @@ comment on column location_dimension.sites is 'Web sites that the source read, a
 -- Seeded with what the source published last; a load without dates brings names, population and sites up to date.
 insert into location_dimension (location_id, location_code, name, location_type, fips, population)
 values
-    (0, 'US', 'United States', 'nation', '00', 330792917),
-    (1, 'AL', 'Alabama', 'state', '01', 4876250),
-    (2, 'AK', 'Alaska', 'state', '02', 737068),
-    (4, 'AZ', 'Arizona', 'state', '04', 7050299),
-    (5, 'AR', 'Arkansas', 'state', '05', 2999370),
-    (6, 'CA', 'California', 'state', '06', 39283497),
-    (8, 'CO', 'Colorado', 'state', '08', 5610349),
-    (9, 'CT', 'Connecticut', 'state', '09', 3575074),
-    (10, 'DE', 'Delaware', 'state', '10', 957248),
-    (11, 'DC', 'District of Columbia', 'state', '11', 692683),
-    (12, 'FL', 'Florida', 'state', '12', 20901636),
-    (13, 'GA', 'Georgia', 'state', '13', 10403847),
-    (15, 'HI', 'Hawaii', 'state', '15', 1422094),
-    (16, 'ID', 'Idaho', 'state', '16', 1717750),
-    (17, 'IL', 'Illinois', 'state', '17', 12770631),
-    (18, 'IN', 'Indiana', 'state', '18', 6665703),
-    (19, 'IA', 'Iowa', 'state', '19', 3139508),
-    (20, 'KS', 'Kansas', 'state', '20', 2910652),
-    (21, 'KY', 'Kentucky', 'state', '21', 4449052),
-    (22, 'LA', 'Louisiana', 'state', '22', 4664362),
-    (23, 'ME', 'Maine', 'state', '23', 1335492),
-    (24, 'MD', 'Maryland', 'state', '24', 6018848),
-    (25, 'MA', 'Massachusetts', 'state', '25', 6850553),
-    (26, 'MI', 'Michigan', 'state', '26', 9965265),
-    (27, 'MN', 'Minnesota', 'state', '27', 5563378),
-    (28, 'MS', 'Mississippi', 'state', '28', 2984418),
-    (29, 'MO', 'Missouri', 'state', '29', 6104910),
-    (30, 'MT', 'Montana', 'state', '30', 1050649),
-    (31, 'NE', 'Nebraska', 'state', '31', 1914571),
-    (32, 'NV', 'Nevada', 'state', '32', 2972382),
-    (33, 'NH', 'New Hampshire', 'state', '33', 1348124),
-    (34, 'NJ', 'New Jersey', 'state', '34', 8878503),
-    (35, 'NM', 'New Mexico', 'state', '35', 2092454),
-    (36, 'NY', 'New York', 'state', '36', 19572319),
-    (37, 'NC', 'North Carolina', 'state', '37', 10264876),
-    (38, 'ND', 'North Dakota', 'state', '38', 756717),
-    (39, 'OH', 'Ohio', 'state', '39', 11655397),
-    (40, 'OK', 'Oklahoma', 'state', '40', 3932870),
-    (41, 'OR', 'Oregon', 'state', '41', 4129803),
-    (42, 'PA', 'Pennsylvania', 'state', '42', 12791530),
-    (44, 'RI', 'Rhode Island', 'state', '44', 1057231),
-    (45, 'SC', 'South Carolina', 'state', '45', 5020806),
-    (46, 'SD', 'South Dakota', 'state', '46', 870638),
-    (47, 'TN', 'Tennessee', 'state', '47', 6709356),
-    (48, 'TX', 'Texas', 'state', '48', 28260856),
-    (49, 'UT', 'Utah', 'state', '49', 3096848),
-    (50, 'VT', 'Vermont', 'state', '50', 624313),
-    (51, 'VA', 'Virginia', 'state', '51', 8454463),
-    (53, 'WA', 'Washington', 'state', '53', 7404107),
-    (54, 'WV', 'West Virginia', 'state', '54', 1817305),
-    (55, 'WI', 'Wisconsin', 'state', '55', 5790716),
-    (56, 'WY', 'Wyoming', 'state', '56', 581024),
-    (60, 'AS', 'American Samoa', 'territory', '60', 55191),
-    (66, 'GU', 'Guam', 'territory', '66', 168775),
-    (69, 'MP', 'Northern Mariana Islands', 'territory', '69', 57559),
-    (72, 'PR', 'Puerto Rico', 'territory', '72', 3318447),
-    (78, 'VI', 'US Virgin Islands', 'territory', '78', 104425);
+(0, 'US', 'United States', 'nation', '00', 330792917),
+(1, 'AL', 'Alabama', 'state', '01', 4876250),
+(2, 'AK', 'Alaska', 'state', '02', 737068),
+(4, 'AZ', 'Arizona', 'state', '04', 7050299),
+(5, 'AR', 'Arkansas', 'state', '05', 2999370),
+(6, 'CA', 'California', 'state', '06', 39283497),
+(8, 'CO', 'Colorado', 'state', '08', 5610349),
+(9, 'CT', 'Connecticut', 'state', '09', 3575074),
+(10, 'DE', 'Delaware', 'state', '10', 957248),
+(11, 'DC', 'District of Columbia', 'state', '11', 692683),
+(12, 'FL', 'Florida', 'state', '12', 20901636),
+(13, 'GA', 'Georgia', 'state', '13', 10403847),
+(15, 'HI', 'Hawaii', 'state', '15', 1422094),
+(16, 'ID', 'Idaho', 'state', '16', 1717750),
+(17, 'IL', 'Illinois', 'state', '17', 12770631),
+(18, 'IN', 'Indiana', 'state', '18', 6665703),
+(19, 'IA', 'Iowa', 'state', '19', 3139508),
+(20, 'KS', 'Kansas', 'state', '20', 2910652),
+(21, 'KY', 'Kentucky', 'state', '21', 4449052),
+(22, 'LA', 'Louisiana', 'state', '22', 4664362),
+(23, 'ME', 'Maine', 'state', '23', 1335492),
+(24, 'MD', 'Maryland', 'state', '24', 6018848),
+(25, 'MA', 'Massachusetts', 'state', '25', 6850553),
+(26, 'MI', 'Michigan', 'state', '26', 9965265),
+(27, 'MN', 'Minnesota', 'state', '27', 5563378),
+(28, 'MS', 'Mississippi', 'state', '28', 2984418),
+(29, 'MO', 'Missouri', 'state', '29', 6104910),
+(30, 'MT', 'Montana', 'state', '30', 1050649),
+(31, 'NE', 'Nebraska', 'state', '31', 1914571),
+(32, 'NV', 'Nevada', 'state', '32', 2972382),
+(33, 'NH', 'New Hampshire', 'state', '33', 1348124),
+(34, 'NJ', 'New Jersey', 'state', '34', 8878503),
+(35, 'NM', 'New Mexico', 'state', '35', 2092454),
+(36, 'NY', 'New York', 'state', '36', 19572319),
+(37, 'NC', 'North Carolina', 'state', '37', 10264876),
+(38, 'ND', 'North Dakota', 'state', '38', 756717),
+(39, 'OH', 'Ohio', 'state', '39', 11655397),
+(40, 'OK', 'Oklahoma', 'state', '40', 3932870),
+(41, 'OR', 'Oregon', 'state', '41', 4129803),
+(42, 'PA', 'Pennsylvania', 'state', '42', 12791530),
+(44, 'RI', 'Rhode Island', 'state', '44', 1057231),
+(45, 'SC', 'South Carolina', 'state', '45', 5020806),
+(46, 'SD', 'South Dakota', 'state', '46', 870638),
+(47, 'TN', 'Tennessee', 'state', '47', 6709356),
+(48, 'TX', 'Texas', 'state', '48', 28260856),
+(49, 'UT', 'Utah', 'state', '49', 3096848),
+(50, 'VT', 'Vermont', 'state', '50', 624313),
+(51, 'VA', 'Virginia', 'state', '51', 8454463),
+(53, 'WA', 'Washington', 'state', '53', 7404107),
+(54, 'WV', 'West Virginia', 'state', '54', 1817305),
+(55, 'WI', 'Wisconsin', 'state', '55', 5790716),
+(56, 'WY', 'Wyoming', 'state', '56', 581024),
+(60, 'AS', 'American Samoa', 'territory', '60', 55191),
+(66, 'GU', 'Guam', 'territory', '66', 168775),
+(69, 'MP', 'Northern Mariana Islands', 'territory', '69', 57559),
+(72, 'PR', 'Puerto Rico', 'territory', '72', 3318447),
+(78, 'VI', 'US Virgin Islands', 'territory', '78', 104425);
 
 create table test_dimension (
     test_id smallint primary key,
@@ -174,22 +176,22 @@ comment on column test_dimension.result is 'Which results are counted: total, po
 
 insert into test_dimension (test_id, test_type, unit, result)
 values
-    (1, 'pcr', 'encounters', 'total'),
-    (2, 'pcr', 'specimens', 'total'),
-    (3, 'pcr', 'specimens', 'positive'),
-    (4, 'pcr', 'specimens', 'negative'),
-    (5, 'pcr', 'people', 'total'),
-    (6, 'pcr', 'people', 'positive'),
-    (7, 'pcr', 'people', 'negative'),
-    (8, 'antibody', 'encounters', 'total'),
-    (9, 'antibody', 'encounters', 'positive'),
-    (10, 'antibody', 'encounters', 'negative'),
-    (11, 'antibody', 'people', 'total'),
-    (12, 'antibody', 'people', 'positive'),
-    (13, 'antibody', 'people', 'negative'),
-    (14, 'antigen', 'encounters', 'total'),
-    (15, 'antigen', 'encounters', 'positive'),
-    (16, 'antigen', 'encounters', 'negative'),
-    (17, 'antigen', 'people', 'total'),
-    (18, 'antigen', 'people', 'positive'),
-    (19, 'antigen', 'people', 'negative');
+(1, 'pcr', 'encounters', 'total'),
+(2, 'pcr', 'specimens', 'total'),
+(3, 'pcr', 'specimens', 'positive'),
+(4, 'pcr', 'specimens', 'negative'),
+(5, 'pcr', 'people', 'total'),
+(6, 'pcr', 'people', 'positive'),
+(7, 'pcr', 'people', 'negative'),
+(8, 'antibody', 'encounters', 'total'),
+(9, 'antibody', 'encounters', 'positive'),
+(10, 'antibody', 'encounters', 'negative'),
+(11, 'antibody', 'people', 'total'),
+(12, 'antibody', 'people', 'positive'),
+(13, 'antibody', 'people', 'negative'),
+(14, 'antigen', 'encounters', 'total'),
+(15, 'antigen', 'encounters', 'positive'),
+(16, 'antigen', 'encounters', 'negative'),
+(17, 'antigen', 'people', 'total'),
+(18, 'antigen', 'people', 'positive'),
+(19, 'antigen', 'people', 'negative');

@@ -2,23 +2,25 @@
 -- the build time of the last one loaded from its own address (which alone can make it stale).
 select
     asked.address,
-    latest.address,
+    latest.address as last_address,
     latest.source,
     latest.processing_key,
     latest.data_hash,
-    latest.first_day <= asked.first_day and latest.last_day >= asked.last_day,
+    latest.first_day <= asked.first_day and latest.last_day >= asked.last_day as covers,
     (
         select load.build_time
         from ops.document_load as load
         where load.location_id = asked.location_id and load.address = asked.address and load.outcome = 'loaded'
         order by load.document_load_id desc
         limit 1
-    )
+    ) as own_build_time
 from
-    unnest(%(addresses)s::text [], %(location_ids)s::smallint [], %(first_days)s::date [], %(last_days)s::date [])
-    as asked (address, location_id, first_day, last_day)
+    unnest(%(addresses)s::text[], %(location_ids)s::smallint[], %(first_days)s::date[], %(last_days)s::date[])
+        as asked (address, location_id, first_day, last_day)
 cross join lateral (
-    select load.*, document.data_hash
+    select
+        load.*,
+        document.data_hash
     from ops.document_load as load
     inner join ops.document using (document_id)
     where

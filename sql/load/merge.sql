@@ -11,6 +11,13 @@ with known as (
     where location_id = %(location_id)s and report_date between %(first_day)s and %(last_day)s
 ),
 
+staged as (
+    select
+        true as is_staged,
+        *
+    from {stage}
+),
+
 difference as (
     select
         {key},
@@ -18,7 +25,7 @@ difference as (
         staged.is_staged is null as is_gone,
         {staged_values}
     from known
-    full join (select true as is_staged, * from {stage}) as staged using ({key})
+    full join staged using ({key})
     where
         known.location_id is null
         or staged.is_staged is null
@@ -31,11 +38,11 @@ superseded as (
     select
         {known_columns},
         %(known_at)s,
-        case when difference.is_gone then 'withdrawn' else %(change)s end,
+        case when difference.is_gone then 'withdrawn' else %(change)s end as change,
         case
             when difference.is_gone then array[]::text[]
             else array_remove(array[{changed_columns}], null)
-        end,
+        end as changed_columns,
         %(run_id)s
     from known
     inner join difference using ({key})
@@ -59,7 +66,11 @@ updated as (
 
 inserted as (
     insert into public.{table} (location_id, {key}, {values}, {stamps})
-    select %(location_id)s, {key}, {values}, {stamp_values}
+    select
+        %(location_id)s,
+        {key},
+        {values},
+        {stamp_values}
     from difference
     where is_new
 )
@@ -68,6 +79,6 @@ select
     count(*) filter (where is_new) as inserted,
     count(*) filter (where not is_new and not is_gone) as updated,
     count(*) filter (where is_gone) as withdrawn,
-    (select count(*) filter (where is_revision) from superseded) as revisions,
+    (select count(*) filter (where superseded.is_revision) from superseded) as revisions,
     array_agg(distinct report_date) as changed_days
 from difference;

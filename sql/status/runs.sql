@@ -1,13 +1,13 @@
 -- The last runs, newest first, with their times as text in UTC.
 select
     run_id,
-    to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    to_char(ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
+    to_char(ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as ended_at,
     status,
     exit_code,
     source,
-    first_day::text,
-    last_day::text
+    first_day::text as first_day,
+    last_day::text as last_day
 from ops.run
 order by run_id desc
 limit %(limit)s;

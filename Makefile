@@ -1,0 +1,53 @@
+# `make` lists the targets. Everything that they need is installed into .venv on the way.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
+# The folder that verify-snapshot compares with.
+DIR ?=
+
+.PHONY: help
+help:
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+.PHONY: load
+load: .venv/local ## load the whole history into the database in use (none configured: an embedded one)
+	$(BIN)/python main.py load
+
+.PHONY: test
+test: .venv/dev ## run all tests, on an embedded server of their own (or on TEST_DATABASE_URL)
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: .venv/dev ## check style, types, SQL and shell scripts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/shellcheck .ci/run
+
+.PHONY: lock
+lock: .venv/dev ## pin every dependency with its hashes
+	$(UV_COMPILE) --output-file requirements.txt
+	$(UV_COMPILE) --extra local --output-file requirements/local.txt
+	$(UV_COMPILE) --extra local --extra dev --output-file requirements/dev.txt
+
+.PHONY: verify-snapshot
+verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path
+	@test -n "$(DIR)" || { echo "usage: make verify-snapshot DIR=path"; exit 2; }
+	$(BIN)/python tools/verify_snapshot.py "$(DIR)"
+
+.PHONY: clean
+clean: ## remove what the other targets made, but no data
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/%: requirements/%.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
