@@ -153,9 +153,7 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
             epilog=f"examples:\n{examples}\n\n{DATABASE_HELP}\n{EXIT_CODES}",
         )
         add_options(command)
-        command.option(
-            "--database-url", metavar="URL", text="the database, as postgresql://USER@HOST:PORT/DATABASE"
-        )
+        command.option("--database-url", metavar="URL", text="the database, as postgresql://USER@HOST:PORT/DATABASE")
         command.option(
             "--log-format",
             choices=("text", "json"),

@@ -170,8 +170,7 @@ def _plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
 
 def _tree_type(name: str, tree: dict[str, Any], *, strict: bool) -> Any:
     fields = [
-        (key, _tree_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf)
-        for key, leaf in tree.items()
+        (key, _tree_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf) for key, leaf in tree.items()
     ]
     return _struct(name, fields, strict=strict)
 

@@ -112,16 +112,14 @@ class Loader:
         self.conn = conn
         self.dry_run = dry_run
         self.allow_withdrawals = allow_withdrawals
-        self._merges = {table: _merge_statement(conn, table) for table in TABLES}
-        with conn.cursor() as cursor:
-            for table in TABLES:
-                cursor.execute(_stage_statement(table))
+        self._merges: dict[str, str] = {}
 
     def load(self, load: DocumentLoad, content: Content, change: str) -> Loaded:
         """Loads one document; `change` is what a superseded row is called, `revised` or `source_changed`.
 
         Raises `ContractError`, with nothing written, if the document withdraws too much.
         """
+        self._make_stage()
         with transaction(self.conn, rollback=self.dry_run):
             parameters = asdict(load) | {"known_at": self._known_at(), "change": change}
             parameters["document_id"] = self._keep(content.received, content.data_hash)
@@ -180,6 +178,15 @@ class Loader:
         document_id: int = rows[0][0]
         return document_id
 
+    def _make_stage(self) -> None:
+        """Makes the staging tables and the statements before the first document: many runs load none."""
+        if self._merges:
+            return
+        with self.conn.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(_stage_statement(table))
+        self._merges = {table: _merge_statement(self.conn, table) for table in TABLES}
+
     def _stage(self, content: Content) -> None:
         with self.conn.cursor() as cursor:
             for table, staged in content.rows.items():
@@ -233,7 +240,8 @@ def _stage(table: str) -> sql.Identifier:
 
 def _stage_statement(table: str) -> sql.Composed:
     return sql.SQL(
-        "create temporary table {stage} on commit delete rows as select {names} from public.{table} with no data"
+        "create temporary table if not exists {stage} on commit delete rows"
+        " as select {names} from public.{table} with no data"
     ).format(
         stage=sql.Identifier(f"stage_{table}"),
         names=_names((*key_columns(table), *value_columns(table))),

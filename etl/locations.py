@@ -37,9 +37,7 @@ def choose(conn: Connection, selection: str) -> list[Location]:
     groups = {"ALL": set(known), "STATES": {code for code in known if known[code].shape is STATE}}
     codes = set().union(*(groups.get(part, {part}) for part in wanted))
     if unknown := sorted(codes - known.keys()):
-        raise UsageError(
-            f"--locations: unknown {', '.join(unknown)}; use all, us, states, or codes such as us,ca,ny"
-        )
+        raise UsageError(f"--locations: unknown {', '.join(unknown)}; use all, us, states, or codes such as us,ca,ny")
     if not codes:
         raise UsageError("--locations: names no location; use all, us, states, or codes such as us,ca,ny")
     return [location for code, location in known.items() if code in codes]

@@ -140,9 +140,7 @@ def _last_loads(conn: Connection, requests: list[Request]) -> dict[str, LastLoad
     return {address: LastLoad(*last) for address, *last in rows}
 
 
-def _settle(
-    loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, LastLoad], summary: Summary
-) -> None:
+def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, LastLoad], summary: Summary) -> None:
     """Loads a document, or keeps a rejected one; counts it, and logs what an operator should see."""
     if isinstance(prepared, Ready):
         prepared = _load(loader, prepared, last_loads.get(prepared.request.address), summary)

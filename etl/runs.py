@@ -118,9 +118,7 @@ class Summary:
     @property
     def days(self) -> str:
         """The days asked for, in words."""
-        if (self.first_day, self.last_day) == (FIRST_DAY, LAST_DAY):
-            return "all days"
-        return str(self.first_day) if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+        return days_in_words(self.first_day, self.last_day)
 
     def as_json(self) -> dict[str, Any]:
         """The summary in the form that `--json` prints."""
@@ -160,6 +158,13 @@ class Summary:
             lines += [f"{name}: {each.location} {each.date or 'history'}: {each.reason}" for each in troubles]
         lines += [f"new in the source, not read: {path}" for path in sorted(self.new_paths)]
         return "\n".join(lines)
+
+
+def days_in_words(first_day: date, last_day: date) -> str:
+    """A range of days as people say it."""
+    if (first_day, last_day) == (FIRST_DAY, LAST_DAY):
+        return "all days"
+    return str(first_day) if first_day == last_day else f"{first_day} to {last_day}"
 
 
 def _trouble_json(trouble: Trouble) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Every process that uses the server holds a shared lock on a file; starting and s
 exclusively. The kernel drops the locks of killed processes, so there is nothing stale to clean up.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -60,7 +61,7 @@ def psql_program() -> str | None:
 def running(home: Path) -> Iterator[str]:
     """Runs the embedded server while the block lasts; yields the connection string of its database."""
     embedded = _Embedded(home)
-    embedded.prepare_home()
+    embedded.make_home()
     with (home / "server.lock").open("a+b") as lock:
         _enter(embedded, lock)
         try:
@@ -118,25 +119,34 @@ class _Embedded:
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"covid-etl-{name}"
 
-    def prepare_home(self) -> None:
-        """Makes the folders, which belong to the account that runs the server."""
-        try:
+    def make_home(self) -> None:
+        """Makes the folder of everything, before there is a lock in it."""
+        with self._said_clearly():
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _make_folders(self) -> None:
+        """Makes the folders of the server, which belong to the account that runs it."""
+        with self._said_clearly():
             for folder in (self.home, self.data, self.socket_folder):
-                if not folder.exists():
-                    folder.mkdir(mode=0o700, parents=True)
-                    self._give_away(folder)
+                folder.mkdir(mode=0o700, exist_ok=True)
+                if self.account:
+                    os.chown(folder, self.account.pw_uid, self.account.pw_gid)
+            if self.account and not _open_to_all(self.home.parent, 0o001):
+                raise PermissionError(errno.EACCES, f"the account {self.account.pw_name} cannot get there")
+
+    @contextmanager
+    def _said_clearly(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise DatabaseError(
                 f"the embedded server cannot keep its data in {self.home}: {error.strerror}; "
                 "set COVID_ETL_HOME to a folder that can be written, or DATABASE_URL"
             ) from error
 
-    def _give_away(self, path: Path) -> None:
-        if self.account:
-            os.chown(path, self.account.pw_uid, self.account.pw_gid)
-
     def start(self) -> None:
         """Starts the server (first making its data folder and its database) unless it runs."""
+        self._make_folders()
         if not (self.data / "PG_VERSION").exists():
             log.info("embedded server created", extra={"folder": str(self.data)})
             self._run("initdb", "--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8",
@@ -213,7 +223,7 @@ class _Embedded:
 
     def _reachable(self, binaries: Binaries) -> Binaries:
         """The binaries where the server's account can run them: copied, if they lie in a private folder."""
-        if not self.account or _readable_by_all(binaries.folder):
+        if not self.account or _open_to_all(binaries.folder, 0o005):
             return binaries
         copy = self.home / f"postgresql-{binaries.version}"
         if not copy.exists():
@@ -244,8 +254,10 @@ def _server_account() -> pwd.struct_passwd:
     return pwd.getpwnam(OWN_ACCOUNT)
 
 
-def _readable_by_all(folder: Path) -> bool:
-    return all(parent.stat().st_mode & 0o005 == 0o005 for parent in (folder, *folder.resolve().parents))
+def _open_to_all(folder: Path, mode: int) -> bool:
+    """Whether everybody has the rights `mode` on a folder and all above it."""
+    resolved = folder.resolve()
+    return all(each.stat().st_mode & mode == mode for each in (resolved, *resolved.parents))
 
 
 def _binaries(program: Path) -> Binaries:

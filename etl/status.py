@@ -1,8 +1,10 @@
 """What the warehouse holds, per location, and what the last runs did."""
 
+from datetime import date
 from typing import Any
 
 from etl.database import Connection, fetch_all, lock_owner, read_sql
+from etl.runs import days_in_words
 
 LAST_RUNS = 10
 
@@ -28,11 +30,13 @@ def as_text(found: dict[str, Any]) -> str:
         f"{row['reports']:>8}{row['missing_days']:>14}"
         for row in found["locations"]
     ]
-    lines += ["", f"{'run':>5}  {'started (UTC)':<21}{'status':<13}{'exit':>4}  source, days"]
-    lines += [
-        f"{row['run_id']:>5}  {row['started_at']:<21}{row['status']:<13}"
-        f"{'-' if row['exit_code'] is None else row['exit_code']:>4}  {row['source']}, {row['from']} to {row['to']}"
-        for row in found["runs"]
-    ]
+    lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<13}{'exit':>4}  source, days"]
+    lines += [_run_line(row) for row in found["runs"]]
     lines += ["", f"run lock: {found['lock'] or 'free'}"]
     return "\n".join(lines)
+
+
+def _run_line(row: dict[str, Any]) -> str:
+    exit_code = "-" if row["exit_code"] is None else row["exit_code"]
+    days = days_in_words(date.fromisoformat(row["from"]), date.fromisoformat(row["to"]))
+    return f"{row['run_id']:>5}  {row['started_at']:<22}{row['status']:<13}{exit_code:>4}  {row['source']}, {days}"

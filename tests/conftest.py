@@ -1,0 +1,233 @@
+"""The real parts that tests use: a Postgres server, a database each, an HTTP server, the command."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from psycopg2.extensions import make_dsn
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from etl import config, database, schema, server
+from etl.database import Connection
+from etl.pipeline import LoadOptions, run
+from tests.documents import encode
+
+MAIN = config.ROOT / "main.py"
+SERVER_VARIABLE = "TEST_DATABASE_URL"
+FOLDER_VARIABLE = "COVID_TEST_FOLDER"
+DATABASE_VARIABLES = (
+    "DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD_FILE", "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own configuration."""
+    for name in (*DATABASE_VARIABLES, *(name for name in os.environ if name.startswith("COVID_ETL_"))):
+        monkeypatch.delenv(name, raising=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the folder that all the workers of a session share; open, since under root the server is not root."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="covid-etl-tests-")
+        Path(folder).chmod(0o755)
+        os.environ[FOLDER_VARIABLE] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes the shared folder; the last worker has stopped the server in it."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(FOLDER_VARIABLE))
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """A folder that all the workers of a test session share."""
+    return Path(os.environ[FOLDER_VARIABLE])
+
+
+@pytest.fixture(scope="session")
+def server_dsn(shared_folder: Path) -> Iterator[str]:
+    """A Postgres server with the right to create databases: TEST_DATABASE_URL's, or an embedded one."""
+    if configured := os.environ.get(SERVER_VARIABLE):
+        yield configured
+    else:
+        with server.running(shared_folder / "embedded") as dsn:
+            yield dsn
+
+
+@contextmanager
+def administrator(dsn: str) -> Iterator[Any]:
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    try:
+        yield connection.cursor()
+    finally:
+        connection.close()
+
+
+def make_template(server_dsn: str, shared_folder: Path, name: str, fill: Callable[[Connection], None]) -> str:
+    """Makes a database once for all workers, to be copied by tests; returns its name."""
+    with (shared_folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        marker = shared_folder / f"{name}.template"
+        if not marker.exists():
+            template = f"test_{name}_{uuid4().hex[:12]}"
+            with administrator(server_dsn) as cursor:
+                cursor.execute(f"create database {template}")
+            with database.connect(config.Database(make_dsn(server_dsn, dbname=template))) as conn:
+                fill(conn)
+            marker.write_text(template)
+        return marker.read_text()
+
+
+@contextmanager
+def copied(server_dsn: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with administrator(server_dsn) as cursor:
+        cursor.execute(f"create database {name} template {template}")
+    try:
+        yield make_dsn(server_dsn, dbname=name)
+    finally:
+        with administrator(server_dsn) as cursor:
+            cursor.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def schema_template(server_dsn: str, shared_folder: Path) -> str:
+    return make_template(server_dsn, shared_folder, "schema", lambda conn: [*schema.upgrade(conn)] and None)
+
+
+@pytest.fixture(scope="session")
+def loaded_template(server_dsn: str, shared_folder: Path) -> str:
+    def fill(conn: Connection) -> None:
+        assert run(conn, LoadOptions(source="snapshot"), {}).exit_code == 0
+
+    return make_template(server_dsn, shared_folder, "loaded", fill)
+
+
+@pytest.fixture
+def empty_dsn(server_dsn: str) -> Iterator[str]:
+    """A database without a schema."""
+    with copied(server_dsn, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def ordinary_dsn(empty_dsn: str) -> Iterator[str]:
+    """The database without a schema, for a login that has no rights of its own."""
+    name = f"test_{uuid4().hex}"
+    with administrator(empty_dsn) as cursor:
+        cursor.execute(f"create role {name} login password 'secret'")
+    try:
+        yield make_dsn(empty_dsn, user=name, password="secret")
+    finally:
+        with administrator(empty_dsn) as cursor:
+            cursor.execute(f"drop owned by {name}; drop role {name}")
+
+
+@pytest.fixture
+def dsn(server_dsn: str, schema_template: str) -> Iterator[str]:
+    """A database with an empty schema."""
+    with copied(server_dsn, schema_template) as name:
+        yield name
+
+
+@pytest.fixture
+def loaded_dsn(server_dsn: str, loaded_template: str) -> Iterator[str]:
+    """A database with the whole snapshot."""
+    with copied(server_dsn, loaded_template) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[Connection]:
+    """A connection to a database with an empty schema."""
+    with database.connect(config.Database(dsn)) as opened:
+        yield opened
+
+
+@dataclass
+class Api:
+    """A real HTTP server in the API's layout; an answer may be JSON, bytes, a status, or a function."""
+
+    url: str
+    answers: dict[str, Any] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Response:
+        address = request.path.removeprefix("/v2/")
+        self.requests.append(address)
+        found = self.answers.get(address, 404)
+        if callable(found):
+            found = found(request)
+        if isinstance(found, Response):
+            return found
+        if isinstance(found, int):
+            return Response("<html>no</html>", status=found, content_type="text/html")
+        body = found if isinstance(found, bytes) else encode(found)
+        return Response(body, content_type="application/json")
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with HTTPServer(threaded=True) as httpserver:
+        served = Api(httpserver.url_for("/v2"))
+        httpserver.expect_request(re.compile(".*")).respond_with_handler(served.answer)
+        yield served
+
+
+@dataclass(frozen=True)
+class Command:
+    """Runs `main.py` as a subprocess with a database of its own."""
+
+    dsn: str
+    home: Path
+
+    def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+        variables = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self.dsn,
+            "COVID_ETL_HOME": str(self.home),
+            "HOME": str(self.home),
+        } | {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
+        return subprocess.Popen(
+            [sys.executable, str(MAIN), *arguments],
+            env={name: value for name, value in (variables | environ).items() if value},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def __call__(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        process = self.start(*arguments, **environ)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def json(self, *arguments: str, **environ: str) -> dict[str, Any]:
+        """What the command prints with `--json`."""
+        result = self(*arguments, "--json", **environ)
+        assert result.stdout, result.stderr
+        printed: dict[str, Any] = json.loads(result.stdout)
+        return printed | {"returncode": result.returncode}
+
+
+@pytest.fixture
+def command(dsn: str, tmp_path: Path) -> Command:
+    return Command(dsn, tmp_path)

@@ -1,0 +1,502 @@
+"""Loading documents into a real database: what is written, what is not, what is kept."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl.database import Connection, fetch_all, transaction
+from etl.declaration import DETAIL_TABLE, REPORT_TABLE, STATE, TABLES, key_columns
+from etl.errors import DatabaseError, SourceError, UsageError
+from etl.load import stage
+from etl.pipeline import LoadOptions, run
+from etl.runs import Outcome, Summary
+from tests.documents import Json, document, encode, nation_day, plant, report, state_history
+
+CALIFORNIA = "states/ca/daily.json"
+FACTS = [table for table in TABLES if table != REPORT_TABLE]
+
+
+class Warehouse:
+    """A database, and a directory as its source."""
+
+    def __init__(self, conn: Connection, folder: Path) -> None:
+        self.conn = conn
+        self.folder = folder
+
+    def publish(self, address: str, content: Any) -> None:
+        path = self.folder / address
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else encode(content))
+
+    def load(self, **options: Any) -> Summary:
+        wanted = LoadOptions(**{"source": str(self.folder), "locations": "ca"} | options)
+        return run(self.conn, wanted, {})
+
+    def history(self, days: dict[str, Json], **options: Any) -> Summary:
+        self.publish(CALIFORNIA, state_history("CA", days))
+        return self.load(**options)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return fetch_all(self.conn, query)
+
+    def versions(self) -> dict[str, list[tuple[Any, ...]]]:
+        """The physical identity of every row of the star."""
+        return {
+            table: self.rows(f"select ctid::text, xmin::text, xmax::text, * from {table} order by 1")
+            for table in TABLES
+        }
+
+
+@pytest.fixture
+def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
+    return Warehouse(conn, tmp_path)
+
+
+def days(count: int, **values: Any) -> dict[str, Json]:
+    return {f"2021-01-{day:02}": {"cases__total": day * 10} | values for day in range(1, count + 1)}
+
+
+def counted(summary: Summary) -> dict[str, int]:
+    return {str(outcome): count for outcome, count in summary.documents.items() if count}
+
+
+# --- one document ---
+
+
+def test_a_document_is_loaded_with_every_column(warehouse: Warehouse) -> None:
+    values: Json = {}
+    for number, metric in enumerate(STATE.metrics, start=1):
+        for offset, path in enumerate(metric.columns.values()):
+            values[path.replace(".", "__")] = number * 10 + offset
+    record = report(STATE, "2021-01-01", "CA")
+    for path, value in values.items():
+        plant(record, path.replace("__", "."), value)
+    warehouse.publish(CALIFORNIA, document([record]))
+    assert warehouse.load().exit_code == 0
+    for number, metric in enumerate(STATE.metrics, start=1):
+        where = f"and test_id = {metric.test.test_id}" if metric.test else ""
+        found = warehouse.rows(
+            f"select {', '.join(metric.columns)} from {metric.table}"
+            f" where location_id = 6 and report_date = '2021-01-01' {where}"
+        )
+        assert found == [tuple(number * 10 + offset for offset in range(len(metric.columns)))]
+
+
+def test_the_same_document_again_is_unchanged_and_touches_no_row(warehouse: Warehouse) -> None:
+    warehouse.history(days(3, tests__pcr__people__total=5))
+    before, loads = warehouse.versions(), warehouse.rows("select count(*) from ops.document_load")
+    summary = warehouse.load()
+    assert counted(summary) == {"unchanged": 1}
+    assert warehouse.versions() == before
+    assert warehouse.rows("select count(*) from ops.document_load") == loads
+
+
+def test_forced_the_same_document_is_merged_and_still_touches_no_row(warehouse: Warehouse) -> None:
+    warehouse.history(days(3, tests__pcr__people__total=5))
+    before = warehouse.versions()
+    summary = warehouse.load(force=True)
+    assert counted(summary) == {"loaded": 1}
+    assert {(n.inserted, n.updated, n.withdrawn) for n in summary.rows.values()} == {(0, 0, 0)}
+    assert (summary.rows["death_fact"].unchanged, summary.revisions) == (3, 0)
+    assert warehouse.versions() == before
+
+
+def test_a_merge_without_news_writes_no_wal_for_facts(warehouse: Warehouse) -> None:
+    warehouse.history(days(20))
+    written = "select pg_current_wal_insert_lsn() - '0/0'"
+    (before,) = warehouse.rows(written)[0]
+    warehouse.load(force=True)
+    (after,) = warehouse.rows(written)[0]
+    (before_again,) = warehouse.rows(written)[0]
+    with transaction(warehouse.conn), warehouse.conn.cursor() as cursor:
+        cursor.execute("update cases_fact set recovered = 1")
+    (after_update,) = warehouse.rows(written)[0]
+    # Run, document and load are recorded; twenty rows of one fact would be as much again.
+    assert after - before < 60_000
+    assert after_update > before_again
+
+
+def test_another_build_of_the_same_data_is_unchanged(warehouse: Warehouse) -> None:
+    warehouse.history(days(2))
+    warehouse.publish(CALIFORNIA, state_history("CA", days(2), "2021-06-01T00:00:00Z"))
+    assert counted(warehouse.load()) == {"unchanged": 1}
+
+
+def test_an_older_build_is_stale_and_not_loaded_unless_forced(warehouse: Warehouse) -> None:
+    warehouse.history(days(2))
+    warehouse.publish(CALIFORNIA, state_history("CA", days(3), "2021-01-01T00:00:00Z"))
+    summary = warehouse.load()
+    assert (counted(summary), summary.exit_code) == ({"stale": 1}, 0)
+    assert warehouse.rows("select count(*) from death_fact") == [(2,)]
+    assert counted(warehouse.load(force=True)) == {"loaded": 1}
+    assert warehouse.rows("select count(*) from death_fact") == [(3,)]
+
+
+# --- revisions ---
+
+
+def test_a_revised_value_moves_the_old_row_to_the_history(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    first = warehouse.rows("select known_from from cases_fact where report_date = '2021-01-02'")[0][0]
+    revised = days(3)
+    revised["2021-01-02"] = {"cases__total": 21, "cases__confirmed": 20}
+    summary = warehouse.history(revised)
+    assert (summary.rows["cases_fact"].updated, summary.rows["cases_fact"].unchanged) == (1, 2)
+    assert (summary.rows["death_fact"].updated, summary.revisions) == (0, 1)
+    now = "select total_cases, confirmed_cases, known_from from cases_fact where report_date = '2021-01-02'"
+    ((total, confirmed, known_from),) = warehouse.rows(now)
+    assert (total, confirmed) == (21, 20)
+    assert warehouse.rows(
+        "select report_date, total_cases, confirmed_cases, known_from, known_to, change, changed_columns,"
+        " superseded_by_run_id from history.cases_fact_revision"
+    ) == [
+        (date(2021, 1, 2), 20, None, first, known_from, "revised", ["total_cases", "confirmed_cases"], summary.run_id)
+    ]
+
+
+def test_the_report_says_which_run_and_document_changed_any_of_its_rows_last(warehouse: Warehouse) -> None:
+    first = warehouse.history(days(2))
+    revised = days(2)
+    revised["2021-01-02"]["tests__pcr__people__total"] = 7
+    second = warehouse.history(revised)
+    assert warehouse.rows("select run_id from cases_dimension order by report_date") == [
+        (first.run_id,),
+        (second.run_id,),
+    ]
+    stamped = warehouse.rows(
+        "select report.known_from = load.known_at, report.document_id = load.document_id"
+        " from cases_dimension as report join ops.document_load as load using (run_id)"
+    )
+    assert stamped == [(True, True)] * 2
+    assert warehouse.rows(
+        "select report_date::text, run_id, change, changed_columns from history.cases_dimension_revision"
+    ) == [("2021-01-02", first.run_id, "revised", [])]
+
+
+def test_a_withdrawn_day_leaves_the_facts_and_comes_back_as_an_insert(warehouse: Warehouse) -> None:
+    warehouse.history(days(20, tests__pcr__people__total=5))
+    without = days(20, tests__pcr__people__total=5)
+    returning = without.pop("2021-01-07")
+    summary = warehouse.history(without)
+    assert {n.withdrawn for n in summary.rows.values()} == {1}
+    for table in TABLES:
+        assert warehouse.rows(f"select count(*) from {table} where report_date = '2021-01-07'") == [(0,)]
+        assert warehouse.rows(f"select change, changed_columns from history.{table}_revision") == [("withdrawn", [])]
+    again = warehouse.history(without | {"2021-01-07": returning})
+    assert {n.inserted for n in again.rows.values()} == {1}
+    returned = warehouse.rows("select known_from = (select max(known_at) from ops.document_load) from cases_fact"
+                              " where report_date = '2021-01-07'")  # fmt: skip
+    assert returned == [(True,)]
+
+
+def test_a_history_that_lacks_more_than_a_tenth_of_the_known_days_is_rejected_unless_allowed(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.history(days(20))
+    summary = warehouse.history(days(17))
+    assert (counted(summary), summary.exit_code) == ({"rejected": 1}, 5)
+    assert summary.rejected[0].reason.startswith("data: 3 of 20 known days are missing")
+    assert warehouse.rows("select count(*) from death_fact") == [(20,)]
+    assert counted(warehouse.load(allow_withdrawals=True)) == {"loaded": 1}
+    assert warehouse.rows("select count(*) from death_fact") == [(17,)]
+
+
+def test_a_range_of_the_history_withdraws_nothing_outside_itself(warehouse: Warehouse) -> None:
+    warehouse.history(days(20))
+    bounds = {"first_day": date(2021, 1, 18), "last_day": date(2021, 1, 20), "allow_withdrawals": True}
+    summary = warehouse.history(days(18), **bounds)
+    assert summary.rows["cases_fact"].withdrawn == 2
+    assert warehouse.rows("select count(*), max(report_date)::text from cases_fact") == [(18, "2021-01-18")]
+
+
+def test_a_range_loads_only_its_days(warehouse: Warehouse) -> None:
+    summary = warehouse.history(days(9), first_day=date(2021, 1, 3), last_day=date(2021, 1, 5))
+    assert (summary.first_day, summary.last_day) == (date(2021, 1, 3), date(2021, 1, 5))
+    assert warehouse.rows("select report_date::text from death_fact order by 1") == [
+        ("2021-01-03",), ("2021-01-04",), ("2021-01-05",),
+    ]  # fmt: skip
+    # What was filtered is not taken for the whole.
+    assert counted(warehouse.load()) == {"loaded": 1}
+    assert warehouse.rows("select count(*) from death_fact") == [(9,)]
+
+
+def test_a_range_with_one_end_is_open_at_the_other(warehouse: Warehouse) -> None:
+    warehouse.history(days(9), first_day=date(2021, 1, 8))
+    assert warehouse.rows("select count(*) from death_fact") == [(2,)]
+    warehouse.load(last_day=date(2021, 1, 2))
+    assert warehouse.rows("select count(*) from death_fact") == [(4,)]
+
+
+# --- single days ---
+
+
+def test_a_single_day_revises_its_report_and_withdraws_no_other(warehouse: Warehouse) -> None:
+    warehouse.history(days(3, tests__pcr__people__total=5, tests__pcr__people__negative=4))
+    revised = report(STATE, "2021-01-02", "CA", cases__total=21, tests__pcr__people__negative=4)
+    warehouse.publish("states/ca/2021-01-02.json", document(revised))
+    summary = warehouse.load(day=date(2021, 1, 2))
+    assert counted(summary) == {"loaded": 1}
+    assert warehouse.rows("select total_cases from cases_fact order by report_date") == [(10,), (21,), (30,)]
+    # A kind of test of which nothing is published any more is withdrawn, within the day.
+    assert warehouse.rows("select report_date::text, test_id from testing_detail_fact order by 1, 2") == [
+        ("2021-01-01", 5), ("2021-01-01", 7), ("2021-01-02", 7), ("2021-01-03", 5), ("2021-01-03", 7),
+    ]  # fmt: skip
+
+
+def test_after_a_single_day_the_same_history_is_not_unchanged_but_loads_again(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", "CA", cases__total=21)))
+    warehouse.load(day=date(2021, 1, 2))
+    assert counted(warehouse.load()) == {"loaded": 1}
+    assert warehouse.rows("select total_cases from cases_fact order by report_date") == [(10,), (20,), (30,)]
+
+
+def test_a_day_that_is_not_published_withdraws_nothing_and_exits_4(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    (warehouse.folder / CALIFORNIA).unlink()
+    summary = warehouse.load(day=date(2021, 1, 2))
+    assert (counted(summary), summary.exit_code) == ({"not_published": 1}, 4)
+    assert warehouse.rows("select count(*) from death_fact") == [(3,)]
+
+
+def test_a_day_published_in_one_location_of_two_exits_0(warehouse: Warehouse) -> None:
+    warehouse.publish(CALIFORNIA, state_history("CA", days(1)))
+    summary = warehouse.load(day=date(2021, 1, 1), locations="ca,ny")
+    assert (counted(summary), summary.exit_code) == ({"loaded": 1, "not_published": 1}, 0)
+
+
+def test_latest_is_the_newest_day_of_the_nation_s_history(warehouse: Warehouse) -> None:
+    nation = [nation_day(day)["data"] for day in ("2021-01-02", "2021-01-01")]
+    warehouse.publish("us/daily.json", document(nation))
+    summary = warehouse.load(day="latest", locations="us")
+    assert (summary.first_day, counted(summary)) == (date(2021, 1, 2), {"loaded": 1})
+
+
+def test_latest_without_a_national_history_says_what_is_missing(warehouse: Warehouse) -> None:
+    with pytest.raises(SourceError, match=r"--date latest needs us/daily\.json, which .* does not have"):
+        warehouse.load(day="latest", locations="us")
+    warehouse.publish("us/daily.json", b"<html>")
+    with pytest.raises(SourceError, match=r"--date latest needs us/daily\.json of .*: JSON is malformed"):
+        warehouse.load(day="latest", locations="us")
+
+
+# --- trouble ---
+
+
+def test_a_broken_document_is_kept_once_and_does_not_stop_the_others(warehouse: Warehouse) -> None:
+    broken = state_history("CA", days(2))
+    broken["data"][0]["cases"]["total"]["value"] = "many"
+    warehouse.publish(CALIFORNIA, broken)
+    warehouse.publish("states/ny/daily.json", state_history("NY", days(2)))
+    for _ in range(2):
+        summary = warehouse.load(locations="ca,ny")
+        assert summary.exit_code == 5
+        assert (summary.status, summary.rejected[0].location) == ("partial", "CA")
+    assert warehouse.rows("select location_id, count(*) from cases_fact group by 1") == [(36, 2)]
+    kept = warehouse.rows(
+        "select reason, size_bytes, data_hash from ops.document_load join ops.document using (document_id)"
+        " where outcome = 'rejected'"
+    )
+    assert kept == [("data.cases.total.value: expected int | null, got str", len(encode(broken)), None)]
+
+
+def test_a_mended_document_loads(warehouse: Warehouse) -> None:
+    broken = state_history("CA", days(2))
+    del broken["data"][0]["cases"]
+    warehouse.publish(CALIFORNIA, broken)
+    assert warehouse.load().exit_code == 5
+    assert warehouse.history(days(2)).exit_code == 0
+    assert warehouse.rows("select count(*) from cases_fact") == [(2,)]
+
+
+def test_a_missing_history_is_a_failure(warehouse: Warehouse) -> None:
+    summary = warehouse.load()
+    assert (counted(summary), summary.exit_code, summary.status) == ({"failed": 1}, 3, "failed")
+    assert summary.failed[0].reason == "not found (404)"
+
+
+def test_what_is_no_json_is_a_failure_and_not_kept(warehouse: Warehouse) -> None:
+    warehouse.publish(CALIFORNIA, b"<html>gone</html>")
+    summary = warehouse.load()
+    assert (counted(summary), summary.exit_code) == ({"failed": 1}, 3)
+    assert warehouse.rows("select count(*) from ops.document") == [(0,)]
+
+
+def test_a_new_path_loads_and_is_in_the_summary(warehouse: Warehouse) -> None:
+    content = state_history("CA", days(2))
+    content["data"][0]["cases"]["reinfections"] = {"value": 1}
+    warehouse.publish(CALIFORNIA, content)
+    summary = warehouse.load()
+    assert (summary.exit_code, summary.as_json()["drift"]) == (
+        0,
+        [{"change": "path added", "path": "data.cases.reinfections"}],
+    )
+
+
+@pytest.mark.parametrize("selection", ["xx", "us,xx", "", ","])
+def test_a_location_that_is_unknown_or_none_is_a_usage_error(warehouse: Warehouse, selection: str) -> None:
+    with pytest.raises(UsageError, match="--locations"):
+        warehouse.load(locations=selection)
+
+
+def test_groups_of_locations_may_be_mixed_with_codes(warehouse: Warehouse) -> None:
+    assert [warehouse.load(locations=each).requested for each in ("all", "states", "us", "US, ca", "states,us")] == [
+        57, 56, 1, 2, 57,
+    ]  # fmt: skip
+
+
+# --- locations' metadata ---
+
+
+def states_json(population: int) -> Json:
+    state = {
+        "name": "California", "state_code": "CA", "census": {"population": population},
+        "sites": [{"url": "https://example.org/[…]", "label": "primary"}],
+    }  # fmt: skip
+    return document([state])  # type: ignore[list-item]
+
+
+def test_a_load_without_dates_updates_the_locations_with_their_provenance(warehouse: Warehouse) -> None:
+    warehouse.publish("states.json", states_json(40_000_000))
+    warehouse.history(days(1))
+    query = "select population, sites from location_dimension where location_code = 'CA'"
+    assert warehouse.rows(query) == [(40_000_000, [{"url": "https://example.org/[…]", "label": "primary"}])]
+    recorded = "select address, location_id from ops.document_load where address = 'states.json'"
+    assert warehouse.rows(recorded) == [("states.json", None)]
+    before = warehouse.rows("select ctid::text, xmin::text, * from location_dimension")
+    warehouse.load()
+    assert warehouse.rows("select ctid::text, xmin::text, * from location_dimension") == before
+    assert len(warehouse.rows(recorded)) == 1
+
+
+@pytest.mark.parametrize("content", [b"<html>", {"data": [{"name": 1}]}, b'{"data":' + b"[" * 100_000])
+def test_trouble_with_the_metadata_is_a_warning_only(warehouse: Warehouse, content: Any) -> None:
+    warehouse.publish("states.json", content)
+    assert warehouse.history(days(1)).exit_code == 0
+
+
+def test_a_load_of_days_leaves_the_metadata_alone(warehouse: Warehouse) -> None:
+    warehouse.publish("states.json", states_json(40_000_000))
+    warehouse.history(days(1), first_day=date(2021, 1, 1))
+    assert warehouse.rows("select population from location_dimension where location_code = 'CA'") == [(39283497,)]
+
+
+# --- dry run ---
+
+
+def test_a_dry_run_counts_everything_and_writes_nothing(warehouse: Warehouse) -> None:
+    warehouse.history(days(5))
+    everything = {
+        table: warehouse.rows(f"select * from {table} order by 1, 2")
+        for table in (*TABLES, "ops.run", "ops.document", "ops.document_load", "location_dimension")
+    }
+    warehouse.publish("states.json", states_json(1))
+    summary = warehouse.history(days(9, cases__confirmed=1), dry_run=True)
+    assert (summary.rows["cases_fact"].inserted, summary.rows["cases_fact"].updated) == (4, 5)
+    for table, rows in everything.items():
+        assert warehouse.rows(f"select * from {table} order by 1, 2") == rows
+
+
+def test_a_dry_run_keeps_its_documents_apart(warehouse: Warehouse) -> None:
+    warehouse.publish(CALIFORNIA, state_history("CA", days(2)))
+    warehouse.publish("states/ny/daily.json", state_history("NY", days(3)))
+    summary = warehouse.load(dry_run=True, locations="ca,ny")
+    assert summary.rows["cases_fact"].inserted == 5
+
+
+def test_a_dry_run_without_a_schema_says_what_to_run(empty_dsn: str, tmp_path: Path) -> None:
+    from etl import config, database
+
+    with database.connect(config.Database(empty_dsn)) as opened, pytest.raises(DatabaseError, match="init-db"):
+        run(opened, LoadOptions(source=str(tmp_path), dry_run=True), {})
+
+
+# --- runs ---
+
+
+def test_a_run_is_recorded_with_its_summary(warehouse: Warehouse) -> None:
+    summary = warehouse.history(days(1))
+    ((run_id, status, exit_code, kept, ended),) = warehouse.rows(
+        "select run_id, status, exit_code, summary, ended_at >= started_at from ops.run"
+    )
+    assert (run_id, status, exit_code, ended) == (summary.run_id, "ok", 0, True)
+    assert {key: kept[key] for key in kept if key != "seconds"} == {
+        key: value for key, value in summary.as_json().items() if key != "seconds"
+    }
+
+
+def test_a_run_left_open_by_a_killed_process_is_closed_as_interrupted(warehouse: Warehouse) -> None:
+    warehouse.history(days(1))
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.run set status = 'running', ended_at = null")
+    warehouse.load()
+    assert warehouse.rows("select status from ops.run order by run_id") == [("interrupted",), ("ok",)]
+
+
+def test_a_run_that_fails_in_the_database_is_closed_as_failed(warehouse: Warehouse) -> None:
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("alter table death_fact add constraint no_more check (false)")
+    with pytest.raises(Exception, match="no_more"):
+        warehouse.history(days(1))
+    assert warehouse.rows("select status from ops.run") == [("failed",)]
+    for table in (*TABLES, "ops.document", "ops.document_load"):
+        assert warehouse.rows(f"select count(*) from {table}") == [(0,)], table
+
+
+def test_times_of_knowledge_increase_even_when_the_clock_does_not(warehouse: Warehouse) -> None:
+    warehouse.history(days(1))
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.document_load set known_at = known_at + interval '1 hour'")
+    warehouse.history(days(2))
+    first, second = (row[0] for row in warehouse.rows("select known_at from ops.document_load order by 1"))
+    assert isinstance(first, datetime)
+    assert (second - first).total_seconds() == 1e-6
+
+
+def test_another_source_is_told_from_a_revision(warehouse: Warehouse, tmp_path: Path) -> None:
+    warehouse.history(days(2))
+    other = Warehouse(warehouse.conn, tmp_path / "other")
+    other.history(days(2, cases__confirmed=1))
+    assert other.rows("select distinct change from history.cases_fact_revision") == [("source_changed",)]
+
+
+# --- COPY ---
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+        | st.sampled_from(["None", "\\N", "\\None", "\\", "a\tb", "\r\n", "\\."])
+        | st.none(),
+        min_size=1,
+    )
+)
+def test_any_text_survives_copy(conn: Connection, texts: list[str | None]) -> None:
+    import io
+
+    staged = stage(REPORT_TABLE, ("n", "t"), list(enumerate(texts)))
+    with transaction(conn, rollback=True), conn.cursor() as cursor:
+        cursor.execute("create temporary table copied (n int, t text)")
+        cursor.copy_expert("copy copied (n, t) from stdin with (null 'None')", io.StringIO(staged.text))
+        cursor.execute("select t from copied order by n")
+        assert [text for (text,) in cursor.fetchall()] == texts
+
+
+def test_outcomes_add_up_to_what_was_requested(warehouse: Warehouse) -> None:
+    warehouse.publish(CALIFORNIA, state_history("CA", days(1)))
+    warehouse.publish("states/ny/daily.json", b"<html>")
+    summary = warehouse.load(locations="states")
+    assert sum(summary.documents.values()) == summary.requested == 56
+    assert summary.documents[Outcome.FAILED] == 55
+    assert replace(summary).as_json()["documents"]["requested"] == 56
+
+
+def test_keys_are_part_of_every_merge() -> None:
+    assert key_columns(DETAIL_TABLE) == ("report_date", "test_id")
+    assert {key_columns(table) for table in FACTS if table != DETAIL_TABLE} == {("report_date",)}

@@ -1,0 +1,196 @@
+import json
+from copy import deepcopy
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from etl.contract import Document, Expected, NotJsonError, decode
+from etl.declaration import NATION, STATE
+from etl.errors import ContractError
+from tests.documents import Json, document, encode, nation_day, plant, pluck, report, snapshot, state_history
+
+DAY = date(2021, 3, 7)
+NATION_DAY = Expected(NATION, "US", DAY)
+CALIFORNIA = Expected(STATE, "CA")
+
+
+def of(content: Any, expected: Expected = NATION_DAY) -> Document:
+    return decode(content if isinstance(content, bytes) else encode(content), expected)
+
+
+def changed(path: str, value: Any) -> Json:
+    content = nation_day("2021-03-07", cases__total=5)
+    plant(content, path, value)
+    return content
+
+
+def test_a_sound_document_decodes_to_typed_records() -> None:
+    found = of(nation_day("2021-03-07", cases__total=28756489, cases__total__calculated__population_percent=8.6932))
+    assert found.meta.build_time == datetime(2021, 5, 3, 21, 28, 51, 488000, tzinfo=UTC)
+    assert found.meta.field_definitions[0].field is None
+    assert found.meta.field_definitions[1].prior_names == ["dateModified"]
+    (only,) = found.reports
+    assert (only.date, only.states, only.cases.total.value) == (DAY, 56, 28756489)
+    assert only.cases.total.calculated.population_percent == 8.6932
+    assert found.unknown_paths == ()
+
+
+def test_every_document_of_the_snapshot_keeps_the_contract() -> None:
+    nation = decode(snapshot("us/daily.json"), Expected(NATION, "US"))
+    state = decode(snapshot("states/wa/daily.json"), Expected(STATE, "WA"))
+    assert (len(nation.reports), len(state.reports)) == (420, 420)
+
+
+def test_links_are_optional() -> None:
+    assert of(nation_day("2021-03-07") | {"links": {"self": "https://api.covidtracking.com/us/daily"}}).reports
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("data.cases.total.value", "5", "data.cases.total.value: expected int | null, got str"),
+        ("data.cases.total.value", 5.0, "data.cases.total.value: expected int | null, got float"),
+        ("data.cases.total.value", 1e30, "data.cases.total.value: expected int | null, got float"),
+        ("data.cases.total.value", True, "data.cases.total.value: expected int | null, got bool"),
+        ("data.cases.total.value", -1, "data.cases.total.value: expected int >= 0"),
+        ("data.cases.total.value", 2**63, "data.cases.total.value: expected int <= 9223372036854775807"),
+        ("data.cases.total.value", [1], "data.cases.total.value: expected int | null, got array"),
+        ("data.cases.total", 5, "data.cases.total: expected object, got int"),
+        ("data.cases.total.calculated", None, "data.cases.total.calculated: expected object, got null"),
+        (
+            "data.cases.total.calculated.seven_day_change_percent",
+            -100.1,
+            "data.cases.total.calculated.seven_day_change_percent: expected float >= -100.0",
+        ),
+        ("data.states", None, "data.states: expected int, got null"),
+        ("data.date", "2021-02-30", "data.date: invalid rfc3339 encoded date"),
+        ("data.date", "20210307", "data.date: invalid rfc3339 encoded date"),
+        ("data", [], "data: expected object, got array"),
+        ("meta.build_time", "yesterday", "meta.build_time: invalid rfc3339 encoded datetime"),
+        ("meta.build_time", "2021-05-03T21:28:51", "meta.build_time: expected datetime with a timezone component"),
+    ],
+)
+def test_a_broken_value_is_rejected_with_its_path(path: str, value: Any, said: str) -> None:
+    with pytest.raises(ContractError) as error:
+        of(changed(path, value))
+    assert str(error.value) == said
+
+
+def test_a_missing_path_that_feeds_a_column_is_rejected() -> None:
+    content = nation_day("2021-03-07")
+    pluck(content, "data.outcomes.death")
+    with pytest.raises(ContractError, match=r"^data\.outcomes\.death: is missing$"):
+        of(content)
+
+
+def test_all_differences_are_named_and_the_same_on_many_days_once() -> None:
+    content = state_history("CA", {f"2021-01-0{day}": {} for day in range(1, 10)})
+    for row in content["data"]:
+        plant(row, "cases.total.value", "x")
+        pluck(row, "tests.pcr.people")
+    with pytest.raises(ContractError) as error:
+        of(content, CALIFORNIA)
+    assert str(error.value) == (
+        "data.cases.total.value: expected int | null, got str (9 times); data.tests.pcr.people: is missing (9 times)"
+    )
+
+
+def test_a_message_names_five_differences_and_counts_the_rest() -> None:
+    content = document(report(NATION, "2021-03-07"))
+    content["data"] = {"date": "2021-03-07"}
+    content["meta"] = {}
+    with pytest.raises(ContractError, match="; and 2 more$"):
+        of(content)
+
+
+def test_a_document_of_another_kind_of_json_is_rejected() -> None:
+    with pytest.raises(ContractError, match=r"^document: expected object, got array$"):
+        of([])
+    with pytest.raises(ContractError, match=r"^meta: is missing; data: is missing$"):
+        of({"error": "gone"})
+
+
+def test_a_new_path_loads_and_is_reported_once() -> None:
+    content = state_history("CA", {"2021-01-01": {"cases__total": 1}, "2021-01-02": {"cases__total": 2}})
+    for row in content["data"]:
+        row["cases"]["reinfections"] = {"value": 3}
+    found = of(content, CALIFORNIA)
+    assert found.unknown_paths == ("data.cases.reinfections",)
+    assert [row.cases.total.value for row in found.reports] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>gone</html>", b"Data unavailable", encode(nation_day("2021-03-07"))[:-40], b'{"data": "\xff"}'],
+)
+def test_what_is_no_json_is_a_failure_of_the_source(body: bytes) -> None:
+    with pytest.raises(NotJsonError):
+        of(body)
+
+
+def test_a_document_cut_off_behind_a_broken_value_is_a_failure_of_the_source() -> None:
+    body = encode(changed("data.cases.total.value", "x"))[:-2]
+    with pytest.raises(NotJsonError):
+        of(body)
+
+
+def test_nesting_that_exhausts_the_decoder_is_rejected() -> None:
+    deep = b'{"meta":' + b"[" * 100_000
+    with pytest.raises(ContractError, match="nested too deeply"):
+        of(deep)
+
+
+def test_another_day_than_asked_for_is_rejected() -> None:
+    with pytest.raises(ContractError, match="data.date is 2021-03-06, but 2021-03-07 was asked for"):
+        of(nation_day("2021-03-06"))
+
+
+def test_another_state_than_asked_for_is_rejected() -> None:
+    with pytest.raises(ContractError, match="data.state of 2021-01-01 is 'NY', not 'CA'"):
+        of(state_history("NY", {"2021-01-01": {}}), CALIFORNIA)
+
+
+def test_a_day_that_is_there_twice_is_rejected() -> None:
+    content = state_history("CA", {"2021-01-01": {}})
+    content["data"] *= 2
+    with pytest.raises(ContractError, match="2021-01-01 is there twice"):
+        of(content, CALIFORNIA)
+
+
+@pytest.mark.parametrize("day", ["2019-12-31", "2030-01-01"])
+def test_a_day_outside_the_calendar_is_rejected(day: str) -> None:
+    with pytest.raises(ContractError, match=f"{day} is outside 2020-01-01 to 2029-12-31"):
+        of(state_history("CA", {day: {}}), CALIFORNIA)
+
+
+def test_an_empty_history_is_rejected() -> None:
+    with pytest.raises(ContractError, match="without a single report"):
+        of(document([]), CALIFORNIA)
+
+
+def test_text_that_postgres_cannot_hold_is_rejected() -> None:
+    content = state_history("CA", {"2021-01-01": {"meta__data_quality_grade": "A\0"}})
+    with pytest.raises(ContractError, match=r"data\.meta\.data_quality_grade: expected str"):
+        of(content, CALIFORNIA)
+
+
+def test_the_data_hash_ignores_build_time_key_order_white_space_and_the_form_of_numbers() -> None:
+    first = nation_day("2021-03-07", cases__total=5, cases__total__calculated__seven_day_change_percent=-17)
+    second = deepcopy(first)
+    second["meta"]["build_time"] = "2022-01-01T00:00:00Z"
+    plant(second, "data.cases.total.calculated.seven_day_change_percent", -17.0)
+    second["data"] = dict(reversed(second["data"].items()))
+    spaced = json.dumps(second, indent=4).encode()
+    assert of(first).data_hash == of(spaced).data_hash
+
+
+def test_the_data_hash_tells_values_and_new_paths_apart() -> None:
+    hashes = {
+        of(nation_day("2021-03-07", cases__total=5)).data_hash,
+        of(nation_day("2021-03-07", cases__total=6)).data_hash,
+        of(nation_day("2021-03-07")).data_hash,
+        of(changed("data.cases.reinfections", 1)).data_hash,
+        of(changed("data.cases.reinfections", 2)).data_hash,
+    }
+    assert len(hashes) == 5
