@@ -159,8 +159,6 @@ _CONNECTION_ADVICE = {
     "no password supplied": "give a password (PGPASSWORD, PGPASSWORD_FILE, ~/.pgpass)",
     "does not exist": "create it, or correct the name",
     "could not translate host name": "check the host name",
-    "Connection refused": "is the server running, and is this its port?",
-    "No such file or directory": "is the server running, and is this its socket folder?",
     "timeout expired": "is the address right, and does a firewall let it through?",
     "the database system is starting up": "try again in a moment",
 }

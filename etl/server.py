@@ -158,7 +158,10 @@ class _Embedded:
         self._ensure_database()
 
     def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--mode", "fast", "--pgdata", str(self.data))
+        """Stops the server; trouble with it is not the command's, whose work is done."""
+        result = self._call("pg_ctl", "stop", "--wait", "--mode", "fast", "--pgdata", str(self.data))
+        if result.returncode != 0:
+            log.warning("embedded server not stopped", extra={"reason": " ".join(result.stderr.split())})
 
     def is_running(self) -> bool:
         return self._call("pg_ctl", "status", "--pgdata", str(self.data)).returncode == 0
@@ -225,14 +228,17 @@ class _Embedded:
         """The binaries where the server's account can run them: copied, if they lie in a private folder."""
         if not self.account or _open_to_all(binaries.folder, 0o005):
             return binaries
+        site = binaries.folder.parents[2]
         copy = self.home / f"postgresql-{binaries.version}"
         if not copy.exists():
             partial = copy.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(binaries.folder.parent, partial, symlinks=True)
+            # The programs find their libraries by the path between the two folders.
+            for part in (binaries.folder.parent, site / f"{PACKAGE}.libs"):
+                shutil.copytree(part, partial / part.relative_to(site), symlinks=True)
             partial.chmod(0o755)
             partial.rename(copy)
-        return Binaries(copy / "bin", binaries.version)
+        return Binaries(copy / binaries.folder.relative_to(site), binaries.version)
 
 
 def _server_account() -> pwd.struct_passwd:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -231,3 +232,23 @@ class Command:
 @pytest.fixture
 def command(dsn: str, tmp_path: Path) -> Command:
     return Command(dsn, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def password_server(shared_folder: Path) -> Iterator[str]:
+    """A URL of a server that wants a password over TCP: `covid` with `right`."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    home = shared_folder / f"password-{worker}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with server.running(home) as dsn, administrator(dsn) as cursor:
+        cursor.execute("create role covid login superuser password 'right'")
+        cursor.execute("create database covid owner covid")
+    data = home / "postgres"
+    (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    embedded = server._Embedded(home)
+    listening = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
+    embedded._run("pg_ctl", "start", "--wait", "--pgdata", str(data), "--options", listening, "--log", os.devnull)
+    yield f"postgresql://covid@127.0.0.1:{port}/covid"
+    embedded.stop()

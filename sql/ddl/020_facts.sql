@@ -28,7 +28,7 @@ create table cases_dimension (
 comment on table cases_dimension is 'One row per published report: what describes it, and where its figures came from. Grain: location and reporting day.';
 comment on column cases_dimension.location_id is 'The location: location_dimension.location_id.';
 comment on column cases_dimension.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column cases_dimension.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); the facts have it too.';
+comment on column cases_dimension.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); the facts have it too.';
 comment on column cases_dimension.states_reporting is 'Number of states and territories with a row on the day, not of those with a figure. The nation only.';
 comment on column cases_dimension.data_quality_grade is 'The source''s grade of the state''s reporting: A+, A, B, C, D, F, N/A; as published, errors (#REF!) included. States only.';
 comment on column cases_dimension.updated_at is 'When the state last updated its figures, by the source (UTC instant). States only.';
@@ -75,7 +75,7 @@ create table cases_fact (
 comment on table cases_fact is 'Cases of one location as known on one reporting day, cumulative since the start of reporting. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column cases_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column cases_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column cases_fact.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
+comment on column cases_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
 comment on column cases_fact.total_cases is 'Confirmed plus probable cases, cumulative (the nation: sum over reporting states).';
 comment on column cases_fact.total_cases_population_percent is 'total_cases as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';
 comment on column cases_fact.total_cases_change_from_prior_day is 'total_cases minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
@@ -124,7 +124,7 @@ create table testing_fact (
 comment on table testing_fact is 'Tests of one location as known on one reporting day. Units differ between states: see cases_dimension.total_tests_source. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column testing_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column testing_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column testing_fact.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
+comment on column testing_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
 comment on column testing_fact.total_tests is 'Total test results, cumulative (people may be counted many times, so percents may pass 100).';
 comment on column testing_fact.total_tests_population_percent is 'total_tests as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';
 comment on column testing_fact.total_tests_change_from_prior_day is 'total_tests minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
@@ -172,7 +172,7 @@ create table hospitalization_fact (
 comment on table hospitalization_fact is 'Hospital patients of one location on one reporting day: in care now (currently), and ever since the start of reporting (cumulative). Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column hospitalization_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column hospitalization_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column hospitalization_fact.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
+comment on column hospitalization_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
 comment on column hospitalization_fact.currently_hospitalized is 'People in hospital on the day.';
 comment on column hospitalization_fact.currently_hospitalized_population_percent is 'currently_hospitalized as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';
 comment on column hospitalization_fact.currently_hospitalized_change_from_prior_day is 'currently_hospitalized minus its value of the calendar day before; negative after a correction or a decline; null if either is null. Calculated by the source.';
@@ -226,7 +226,7 @@ create table death_fact (
 comment on table death_fact is 'Deaths of one location as known on one reporting day, cumulative since the start of reporting. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column death_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column death_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column death_fact.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
+comment on column death_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
 comment on column death_fact.total_deaths is 'Confirmed plus probable deaths, cumulative.';
 comment on column death_fact.total_deaths_population_percent is 'total_deaths as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';
 comment on column death_fact.total_deaths_change_from_prior_day is 'total_deaths minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
@@ -268,7 +268,7 @@ create table testing_detail_fact (
 comment on table testing_detail_fact is 'Tests of one state by kind of test, as known on one reporting day, cumulative. Grain: location, reporting day and kind of test; a row is there if any of its five figures was published. Not additive over days, nor over kinds of test. States only.';
 comment on column testing_detail_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column testing_detail_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
-comment on column testing_detail_fact.cases_id is 'The report as one number, location and day (600020210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
+comment on column testing_detail_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
 comment on column testing_detail_fact.test_id is 'The kind of test: test_dimension.test_id.';
 comment on column testing_detail_fact.value is 'Tests, or people tested, cumulative, in the unit of the kind of test.';
 comment on column testing_detail_fact.population_percent is 'value as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';

@@ -1,0 +1,225 @@
+"""The embedded server: shared by processes, stopped by the last, surviving kill -9."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from etl import config, server
+from etl.errors import DatabaseError
+
+# Uses the server, says so, and waits for a line on stdin before it leaves.
+USER = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    import psycopg2
+    from etl import server
+    with server.running(Path(sys.argv[1])) as dsn:
+        psycopg2.connect(dsn).close()
+        print("connected", flush=True)
+        sys.stdin.readline()
+    """)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that the account of a server under root can reach."""
+    with tempfile.TemporaryDirectory(prefix="covid-etl-home-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "home"
+
+
+def start_user(home: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", USER, str(home)],
+        cwd=config.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(*users: "subprocess.Popen[str]") -> None:
+    for user in users:
+        user.communicate("\n", timeout=60)
+        assert user.returncode == 0
+
+
+def postmaster(home: Path) -> int | None:
+    """The process id of the server, if it runs."""
+    try:
+        pid = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return pid
+
+
+def test_a_server_starts_keeps_its_data_and_stops(home: Path) -> None:
+    with server.running(home) as dsn:
+        connection = psycopg2.connect(dsn)
+        connection.cursor().execute("create table kept as select 7 as n")
+        connection.commit()
+        connection.close()
+        assert postmaster(home)
+    assert postmaster(home) is None
+    with server.running(home) as dsn:
+        connection = psycopg2.connect(dsn)
+        cursor = connection.cursor()
+        cursor.execute("select n from kept")
+        assert cursor.fetchall() == [(7,)]
+        connection.close()
+
+
+def test_two_processes_that_start_at_once_share_one_server_that_the_last_one_stops(home: Path) -> None:
+    first, second = start_user(home), start_user(home)
+    for user in (first, second):
+        assert user.stdout
+        assert user.stdout.readline() == "connected\n"
+    running = postmaster(home)
+    finish(first)
+    assert running
+    assert postmaster(home) == running
+    finish(second)
+    assert postmaster(home) is None
+
+
+def test_a_killed_process_leaves_nothing_stale(home: Path) -> None:
+    killed = start_user(home)
+    assert killed.stdout
+    killed.stdout.readline()
+    killed.kill()
+    killed.communicate()
+    # The server is still there; the next process uses it, and stops it.
+    assert postmaster(home)
+    with server.running(home) as dsn:
+        psycopg2.connect(dsn).close()
+    assert postmaster(home) is None
+
+
+def test_a_killed_server_is_started_again(home: Path) -> None:
+    with server.running(home):
+        pid = postmaster(home)
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+    with server.running(home) as dsn:
+        psycopg2.connect(dsn).close()
+
+
+def test_ctrl_c_on_the_terminal_does_not_reach_the_server(home: Path) -> None:
+    with server.running(home):
+        pid = postmaster(home)
+        assert pid
+        assert os.getsid(pid) != os.getsid(0)
+
+
+def test_data_of_another_version_is_refused_by_name(home: Path) -> None:
+    data = home / "postgres"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9\n")
+    with (
+        pytest.raises(DatabaseError, match=rf"{data} is of PostgreSQL 9, whose server is not installed here"),
+        server.running(home),
+    ):
+        pass
+
+
+def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(DatabaseError, match="set COVID_ETL_HOME"), server.running(file / "home"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
+def test_a_home_that_the_server_s_account_cannot_reach_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with (
+        pytest.raises(DatabaseError, match="cannot get there; set COVID_ETL_HOME"),
+        server.running(tmp_path / "home"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
+def test_under_root_the_packaged_server_is_copied_out_of_a_private_folder(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packaged,) = server.installed_binaries(as_root=False)[:1]
+    site, private = packaged.folder.parents[2], tmp_path / "private"
+    for part in (packaged.folder.parent, site / f"{server.PACKAGE}.libs"):
+        shutil.copytree(part, private / part.relative_to(site), symlinks=True)
+    private.chmod(0o700)
+    found = server.Binaries(private / packaged.folder.relative_to(site), packaged.version)
+    monkeypatch.setattr(server, "installed_binaries", lambda **_: [found])
+    with server.running(home) as dsn:
+        connection = psycopg2.connect(dsn)
+        assert connection.server_version // 10000 == packaged.version
+        connection.close()
+    assert (home / f"postgresql-{packaged.version}").is_dir()
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+def test_without_any_server_the_message_says_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "installed_binaries", lambda **_: [])
+    with pytest.raises(DatabaseError, match="set DATABASE_URL, or install one"), server.running(home):
+        pass
+
+
+def test_a_long_path_gets_its_socket_elsewhere(home: Path) -> None:
+    deep = home / ("d" * 60) / ("e" * 60)
+    deep.parent.mkdir(parents=True)
+    with server.running(deep) as dsn:
+        psycopg2.connect(dsn).close()
+        assert str(deep) not in dsn
+
+
+def test_a_server_that_cannot_start_says_where_its_log_is(home: Path) -> None:
+    with server.running(home):
+        pass
+    (home / "postgres" / "postgresql.conf").write_text("no such setting = 1\n")
+    with pytest.raises(DatabaseError, match=r"pg_ctl failed: .*; more in .*postgres\.log"), server.running(home):
+        pass
+
+
+def test_under_root_an_account_is_made_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+    ours = pwd.getpwuid(os.geteuid())
+
+    def getpwnam(name: str) -> pwd.struct_passwd:
+        if not made:
+            raise KeyError(name)
+        return ours
+
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: made.append(command))
+    assert server._server_account() == ours
+    assert made == [["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "covid-etl"]]
+
+
+def test_under_root_without_any_account_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(name: str) -> pwd.struct_passwd:
+        raise KeyError(name)
+
+    monkeypatch.setattr(pwd, "getpwnam", nobody)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DatabaseError, match="run as an ordinary user, or set DATABASE_URL"):
+        server._server_account()
+
+
+def test_psql_is_the_one_on_path_or_else_the_packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = tmp_path / "psql"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert server.psql_program() == str(own)
+    monkeypatch.setenv("PATH", "")
+    packaged = server.psql_program()
+    assert packaged
+    assert packaged.endswith("pginstall18/bin/psql")
