@@ -55,7 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; the only place that catches every exception."""
     _install_signal_handlers()
     try:
-        return _dispatch(list(arguments), os.environ)
+        code = _dispatch(list(arguments), os.environ)
+        sys.stdout.flush()
+        return code
     except EtlError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return error.exit_code

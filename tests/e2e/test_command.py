@@ -1,0 +1,252 @@
+"""The command as its users run it: a process, a real HTTP server, a real database."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from werkzeug import Request, Response
+
+from etl import __version__
+from etl.declaration import TABLES
+from tests.conftest import MAIN, Api, Command
+from tests.documents import snapshot, snapshot_addresses, snapshot_day
+
+DAY = "2021-01-02"
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(dsn)
+    try:
+        cursor = connection.cursor()
+        cursor.execute(query)
+        return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def versions(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
+    query = "select ctid::text, xmin::text, xmax::text from {} order by 1"
+    return {table: rows(dsn, query.format(table)) for table in TABLES}
+
+
+def serve_day(api: Api, day: str) -> None:
+    for history in snapshot_addresses():
+        single = "us/daily/{}.json" if history == "us/daily.json" else history.replace("daily.json", "{}.json")
+        try:
+            api.answers[single.format(day)] = snapshot_day(history, day)
+        except ValueError:
+            continue
+
+
+def test_one_day_of_all_locations_and_the_same_again(api: Api, command: Command) -> None:
+    serve_day(api, DAY)
+    first = command.json("load", "--date", DAY, "--source", api.url)
+    assert (first["returncode"], first["status"], first["run_id"]) == (0, "ok", 1)
+    assert first["documents"]["loaded"] == 57
+    assert first["rows"]["cases_dimension"] == {"inserted": 57, "updated": 0, "withdrawn": 0, "unchanged": 0}
+    before = versions(command.dsn)
+    second = command.json("load", "--date", DAY, "--source", api.url)
+    assert second["documents"]["unchanged"] == 57
+    assert {(n["inserted"], n["updated"], n["withdrawn"]) for n in second["rows"].values()} == {(0, 0, 0)}
+    assert versions(command.dsn) == before
+
+
+def test_an_early_day_counts_the_locations_that_had_nothing_published(api: Api, command: Command) -> None:
+    serve_day(api, "2020-02-01")
+    found = command.json("load", "--date", "2020-02-01", "--source", api.url)
+    assert (found["returncode"], found["documents"]["loaded"], found["documents"]["not_published"]) == (0, 5, 52)
+
+
+def test_a_day_before_everything_exits_4(command: Command) -> None:
+    found = command.json("load", "--date", "2019-01-01", "--source", "snapshot")
+    assert (found["returncode"], found["exit_code"], found["documents"]["not_published"]) == (4, 4, 57)
+
+
+def test_the_whole_history_over_http(api: Api, command: Command) -> None:
+    for address in (*snapshot_addresses(), "states.json"):
+        api.answers[address] = snapshot(address)
+    found = command.json("--source", api.url)
+    assert (found["returncode"], found["rows"]["cases_dimension"]["inserted"]) == (0, 21200)
+    assert found["source"] == api.url
+    query = "select count(*), count(*) filter (where location_id = 0) from cases_dimension"
+    assert rows(command.dsn, query) == [(21200, 420)]
+    assert sorted(api.requests) == sorted([*snapshot_addresses(), "states.json"])
+
+
+def test_auto_reads_the_api_that_answers(api: Api, command: Command) -> None:
+    api.answers["us/daily/2021-03-07.json"] = snapshot_day("us/daily.json", "2021-03-07")
+    arguments = ("load", "--date", "2021-03-07", "--locations", "us")
+    found = command.json(*arguments, COVID_ETL_API_URL=api.url)
+    assert (found["returncode"], found["source"]) == (0, "api")
+    # Once the API was there, the snapshot never takes its place.
+    result = command(*arguments, COVID_ETL_API_URL="http://127.0.0.1:9")
+    assert result.returncode == 3
+    assert "this database was loaded from it before" in result.stderr
+
+
+def test_auto_falls_back_to_the_snapshot_with_one_warning(command: Command) -> None:
+    result = command(
+        "load", "--date", "latest", "--locations", "us", "--json", COVID_ETL_API_URL="http://127.0.0.1:9"
+    )
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["source"], found["from"]) == (0, "snapshot", "2021-03-07")
+    assert result.stderr.count("WARNING") == 1
+    assert "the shipped snapshot serves" in result.stderr
+
+
+def test_a_broken_a_failed_and_a_good_document(api: Api, command: Command) -> None:
+    serve_day(api, DAY)
+    api.answers[f"states/ca/{DAY}.json"]["data"]["cases"]["total"]["value"] = "many"
+    api.answers[f"states/ny/{DAY}.json"] = b"<html>maintenance</html>"
+    result = command("load", "--date", DAY, "--source", api.url, "--locations", "ca,ny,wa")
+    assert result.returncode == 3
+    assert "rejected: CA 2021-01-02: data.cases.total.value: expected int | null, got str" in result.stdout
+    assert "failed: NY 2021-01-02: no JSON: JSON is malformed: invalid character (byte 0)" in result.stdout
+    assert rows(command.dsn, "select location_id from cases_fact") == [(53,)]
+
+
+def test_a_run_that_is_terminated_is_closed_and_the_next_does_the_rest(api: Api, command: Command) -> None:
+    def slow(_request: Request) -> Response:
+        time.sleep(5)
+        return Response(b"late")
+
+    serve_day(api, DAY)
+    answer = api.answers[f"states/wa/{DAY}.json"]
+    api.answers[f"states/wa/{DAY}.json"] = slow
+    arguments = ("load", "--date", DAY, "--source", api.url, "--locations", "us,wa", "--json", "--jobs", "1")
+    process = command.start(*arguments)
+    while not rows(command.dsn, "select from cases_fact"):
+        time.sleep(0.05)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    assert time.monotonic() - started < 4
+    assert "terminated" in err
+    assert rows(command.dsn, "select status, exit_code from ops.run") == [("interrupted", 143)]
+    api.answers[f"states/wa/{DAY}.json"] = answer
+    found = command.json(*arguments[:-3])
+    assert (found["returncode"], found["documents"]["unchanged"], found["documents"]["loaded"]) == (0, 1, 1)
+
+
+def test_logs_are_on_stderr_and_json_if_wanted(command: Command) -> None:
+    result = command("load", "--source", "snapshot", "--date", DAY, "--locations", "us", "--log-format", "json")
+    events = [json.loads(line)["event"] for line in result.stderr.splitlines()]
+    assert events == ["run started", "run ended"]
+    assert result.stdout.startswith("ok (run 1, exit code 0) from snapshot, 2021-01-02, locations us, ")
+
+
+def test_a_terminal_sees_a_progress_line_unless_it_declines(dsn: str, tmp_path: Path) -> None:
+    def errors(*arguments: str) -> str:
+        ours, theirs = pty.openpty()
+        subprocess.run(
+            [sys.executable, str(MAIN), "load", "--source", "snapshot", "--locations", "vi", "--force", *arguments],
+            env=os.environ | {"DATABASE_URL": dsn}, stdout=subprocess.DEVNULL, stderr=theirs, check=True,
+        )  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # Linux says so at the end of a terminal
+            pass
+        os.close(ours)
+        return shown.decode()
+
+    assert "\r1 of 1 documents" in errors()
+    assert "documents" not in errors("--no-progress")
+
+
+# --- the other commands ---
+
+
+def test_init_db_makes_the_schema_and_then_nothing(command: Command, empty_dsn: str) -> None:
+    first, second = (command("init-db", DATABASE_URL=empty_dsn) for _ in range(2))
+    assert (first.returncode, second.stdout) == (0, "schema up to date, 0 files applied\n")
+    assert first.stdout == "schema up to date, 5 files applied\n"
+
+
+def test_status_shows_coverage_and_runs(command: Command) -> None:
+    command("load", "--source", "snapshot", "--from", "2021-01-01", "--to", "2021-01-03", "--locations", "us,ca")
+    found = command.json("status")
+    coverage = {row.pop("location"): row for row in found["locations"]}
+    assert len(coverage) == 57
+    three = {"first_day": "2021-01-01", "last_day": "2021-01-03", "reports": 3, "missing_days": 0}
+    nothing = {"first_day": None, "last_day": None, "reports": 0, "missing_days": 0}
+    assert (coverage["US"], coverage["CA"], coverage["NY"]) == (three, three, nothing)
+    ((run),) = found["runs"]
+    assert (run["run_id"], run["status"], run["source"], run["from"]) == (1, "ok", "snapshot", "2021-01-01")
+    assert found["lock"] is None
+    text = command("status").stdout
+    assert "CA        2021-01-01  2021-01-03         3             0\n" in text
+    assert "snapshot, 2021-01-01 to 2021-01-03\n" in text
+    assert text.endswith("run lock: free\n")
+
+
+def test_status_counts_the_missing_days(command: Command) -> None:
+    for day in ("2021-01-01", "2021-01-05"):
+        command("load", "--source", "snapshot", "--date", day, "--locations", "us")
+    assert command.json("status")["locations"][0]["missing_days"] == 3
+
+
+def test_psql_opens_the_database_in_use_with_its_exit_code(command: Command) -> None:
+    result = command("psql", "--", "-XAtc", "select count(*) from location_dimension")
+    assert (result.returncode, result.stdout) == (0, "57\n")
+    assert command("psql", "--", "-Xc", "select 1/0", "-v", "ON_ERROR_STOP=1").returncode == 1
+
+
+def test_psql_gets_the_password_by_the_environment_alone(command: Command, tmp_path: Path) -> None:
+    fake = tmp_path / "psql"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@" "password=$PGPASSWORD"\n')
+    fake.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = command("psql", "--", "-X", DATABASE_URL="postgresql://me:s3cret@db.example/covid", PATH=path)
+    assert result.stdout.splitlines() == ["user=me dbname=covid host=db.example", "-X", "password=s3cret"]
+
+
+def test_the_embedded_server_serves_where_nothing_is_configured(command: Command, shared_folder: Path) -> None:
+    home = shared_folder / "of-the-command"
+    environ = {"DATABASE_URL": "", "COVID_ETL_HOME": str(home)}
+    try:
+        result = command("load", "--source", "snapshot", "--locations", "us", **environ)
+        assert result.returncode == 0, result.stderr
+        count = command("psql", "--", "-XAtc", "select count(*) from cases_dimension", **environ)
+        assert count.stdout == "420\n"
+    finally:
+        shutil.rmtree(home)
+
+
+def test_a_reader_of_stdout_that_leaves_early_is_no_error(command: Command) -> None:
+    line = f"{sys.executable} {MAIN} status | true; exit ${{PIPESTATUS[0]}}"
+    command("init-db")
+    result = subprocess.run(
+        ["bash", "-c", line],
+        env=os.environ | {"DATABASE_URL": command.dsn},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("load", "--help")])
+def test_help_and_version_need_neither_database_nor_heavy_libraries(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from etl.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print([name for name in ('requests', 'psycopg2', 'msgspec', 'stamina') if name in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=MAIN.parent, capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.endswith("[]\n")
+    assert __version__ in shown or "usage:" in shown

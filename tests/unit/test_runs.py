@@ -1,0 +1,85 @@
+from datetime import date
+from typing import Any
+
+import pytest
+
+from etl.errors import ExitCode
+from etl.load import Loaded, RowCounts
+from etl.runs import Outcome, Summary, Trouble, days_in_words
+
+
+def summary(*outcomes: Outcome, **fields: Any) -> Summary:
+    made = Summary("api", date(2021, 1, 1), date(2021, 1, 2), "all", run_id=7, requested=len(outcomes), **fields)
+    for outcome in outcomes:
+        made.count(outcome, Trouble("CA", None, "why"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "status"),
+    [
+        ([Outcome.LOADED, Outcome.UNCHANGED, Outcome.STALE], 0, "ok"),
+        ([Outcome.LOADED, Outcome.NOT_PUBLISHED], 0, "ok"),
+        ([Outcome.NOT_PUBLISHED, Outcome.NOT_PUBLISHED], 4, "ok"),
+        ([Outcome.NOT_PUBLISHED, Outcome.REJECTED], 5, "partial"),
+        ([Outcome.REJECTED, Outcome.FAILED], 3, "failed"),
+        ([Outcome.LOADED, Outcome.FAILED], 3, "partial"),
+        ([], 0, "ok"),
+    ],
+)
+def test_outcomes_amount_to_an_exit_code_and_a_status(outcomes: list[Outcome], code: int, status: str) -> None:
+    made = summary(*outcomes)
+    assert (made.exit_code, made.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "status"),
+    [(ExitCode.INTERRUPTED, "interrupted"), (ExitCode.TERMINATED, "interrupted"), (ExitCode.DATABASE, "failed")],
+)
+def test_what_ended_a_run_early_is_its_exit_code(ended_by: ExitCode, status: str) -> None:
+    made = summary(Outcome.FAILED, ended_by=ended_by)
+    assert (made.exit_code, made.status) == (ended_by, status)
+
+
+def test_the_json_has_every_count_and_trouble() -> None:
+    made = summary(Outcome.LOADED, Outcome.FAILED, Outcome.REJECTED)
+    made.add(Loaded({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
+    made.add(Loaded({"cases_fact": RowCounts(10, 20, 30, 40)}, revisions=50))
+    made.new_paths.add("data.cases.x")
+    found = made.as_json()
+    assert found.pop("seconds")["total"] >= 0
+    assert found.pop("rows")["cases_fact"] == {"inserted": 11, "updated": 22, "withdrawn": 33, "unchanged": 44}
+    trouble = {"location": "CA", "date": None, "reason": "why"}
+    assert found == {
+        "run_id": 7,
+        "dry_run": False,
+        "status": "partial",
+        "exit_code": 3,
+        "source": "api",
+        "from": "2021-01-01",
+        "to": "2021-01-02",
+        "locations": "all",
+        "documents": {
+            "requested": 3, "not_published": 0, "failed": 1, "loaded": 1, "unchanged": 0, "stale": 0, "rejected": 1,
+        },
+        "revisions": 55,
+        "drift": [{"change": "path added", "path": "data.cases.x"}],
+        "failed": [trouble],
+        "rejected": [trouble],
+    }  # fmt: skip
+
+
+def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
+    made = summary(Outcome.FAILED)
+    made.new_paths.add("data.cases.x")
+    lines = made.as_text().splitlines()
+    assert lines[0].startswith("failed (run 7, exit code 3) from api, 2021-01-01 to 2021-01-02, locations all, ")
+    assert lines[1] == "documents: 1 requested, 1 failed"
+    assert lines[-2:] == ["failed: CA history: why", "new in the source, not read: data.cases.x"]
+
+
+def test_days_are_said_in_words() -> None:
+    first, last = date(2020, 1, 1), date(2029, 12, 31)
+    assert [days_in_words(first, last), days_in_words(first, first), days_in_words(first, date(2020, 1, 2))] == [
+        "all days", "2020-01-01", "2020-01-01 to 2020-01-02",
+    ]  # fmt: skip
