@@ -16,8 +16,10 @@ load: .venv/local ## load the whole history into the database in use (none confi
 	$(BIN)/python main.py load
 
 .PHONY: test
-test: .venv/dev ## run all tests, on an embedded server of their own (or on TEST_DATABASE_URL)
-	$(BIN)/python -m pytest
+test: .venv/dev ## run all tests, with coverage, on an embedded server of their own (or on TEST_DATABASE_URL)
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 .PHONY: lint
 lint: .venv/dev ## check style, types, SQL and shell scripts

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from threading import Lock
 from typing import Annotated, Any
 
 import msgspec
@@ -130,10 +131,14 @@ def _check_identity(reports: list[Any], expected: Expected) -> None:
 
 # --- types, built from the declaration ---
 
+_making_decoders = Lock()
+
 
 @cache
 def _decoder(shape: str, *, single: bool, strict: bool) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(_document_type(shape, single=single, strict=strict))
+    # Two threads that make decoders of the same types at once crash the interpreter (msgspec 0.22).
+    with _making_decoders:
+        return msgspec.json.Decoder(_document_type(shape, single=single, strict=strict))
 
 
 @cache

@@ -82,7 +82,7 @@ def administrator(dsn: str) -> Iterator[Any]:
         connection.close()
 
 
-def make_template(server_dsn: str, shared_folder: Path, name: str, fill: Callable[[Connection], None]) -> str:
+def make_template(server_dsn: str, shared_folder: Path, name: str, fill: Callable[[Connection], object]) -> str:
     """Makes a database once for all workers, to be copied by tests; returns its name."""
     with (shared_folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,7 +111,7 @@ def copied(server_dsn: str, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def schema_template(server_dsn: str, shared_folder: Path) -> str:
-    return make_template(server_dsn, shared_folder, "schema", lambda conn: [*schema.upgrade(conn)] and None)
+    return make_template(server_dsn, shared_folder, "schema", schema.upgrade)
 
 
 @pytest.fixture(scope="session")

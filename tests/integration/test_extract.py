@@ -46,7 +46,7 @@ def in_turn(*answers: Any) -> Callable[[Request], Response]:
     return answer
 
 
-OK = (200, BODY, {})
+OK: tuple[int, bytes, dict[str, str]] = (200, BODY, {})
 
 
 class RawServer:

@@ -358,7 +358,7 @@ def states_json(population: int) -> Json:
         "name": "California", "state_code": "CA", "census": {"population": population},
         "sites": [{"url": "https://example.org/[…]", "label": "primary"}],
     }  # fmt: skip
-    return document([state])  # type: ignore[list-item]
+    return document([state])
 
 
 def test_a_load_without_dates_updates_the_locations_with_their_provenance(warehouse: Warehouse) -> None:
@@ -471,7 +471,7 @@ def test_another_source_is_told_from_a_revision(warehouse: Warehouse, tmp_path: 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     st.lists(
-        st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
         | st.sampled_from(["None", "\\N", "\\None", "\\", "a\tb", "\r\n", "\\."])
         | st.none(),
         min_size=1,

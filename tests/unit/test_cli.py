@@ -55,7 +55,12 @@ def test_every_option_names_its_variable(name: str, capsys: pytest.CaptureFixtur
 def test_a_first_argument_that_is_no_command_implies_load(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     add, _, *rest = cli.COMMANDS["load"]
-    monkeypatch.setitem(cli.COMMANDS, "load", (add, lambda options, _: seen.append(options) or 0, *rest))
+
+    def remember(options: Any, _environ: Any) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, "load", (add, remember, *rest))
     assert cli.main(["--date", "2021-01-02"]) == 0
     assert cli.main([]) == 0
     assert [options.date for options in seen] == [date(2021, 1, 2), None]

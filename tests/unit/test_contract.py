@@ -1,10 +1,13 @@
 import json
+import subprocess
+import sys
 from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from etl.config import ROOT
 from etl.contract import Document, Expected, NotJsonError, decode
 from etl.declaration import NATION, STATE
 from etl.errors import ContractError
@@ -194,3 +197,29 @@ def test_the_data_hash_tells_values_and_new_paths_apart() -> None:
         of(changed("data.cases.reinfections", 2)).data_hash,
     }
     assert len(hashes) == 5
+
+
+RACE = """
+import sys, threading
+from datetime import date
+from etl import contract
+from etl.declaration import STATE
+from tests.documents import document, encode, report
+
+sys.setswitchinterval(1e-6)
+body = encode(document(report(STATE, "2021-01-02", "CA")))
+for _ in range(60):
+    for made in (contract._decoder, contract._document_type, contract.report_type):
+        made.cache_clear()
+    expected = contract.Expected(STATE, "CA", date(2021, 1, 2))
+    threads = [threading.Thread(target=contract.decode, args=(body, expected)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_the_first_documents_may_be_decoded_by_many_threads_at_once() -> None:
+    result = subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
