@@ -21,6 +21,7 @@ from etl.logs import get_logger
 
 if TYPE_CHECKING:
     import requests
+    from urllib3 import BaseHTTPResponse
 
 REQUEST_SECONDS = 60
 CONNECT_SECONDS = 10
@@ -130,9 +131,12 @@ class HttpSource:
         """GETs a document: bad statuses are retried by urllib3, bodies cut off midway here."""
         import stamina
 
+        stamina.instrumentation.set_on_retry_hooks([])
         for attempt in stamina.retry_context(
             on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
         ):
+            if attempt.num > 1:
+                log.warning("asking again", extra={"url": f"{self.base}/{address}", "reason": "cut off"})
             with attempt:
                 return self._get(address)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -159,7 +163,13 @@ def _session(jobs: int) -> "requests.Session":
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(
+    class LoggedRetry(Retry):
+        def sleep(self, response: "BaseHTTPResponse | None" = None) -> None:
+            last = self.history[-1]
+            log.warning("asking again", extra={"url": last.url, "reason": last.status or _reason(last.error)})
+            super().sleep(response)
+
+    retry = LoggedRetry(
         total=STATUS_RETRIES,
         status_forcelist=(429, 500, 502, 503, 504),
         backoff_factor=BACKOFF_SECONDS,
@@ -216,14 +226,13 @@ def _compressed(body: bytes) -> Received:
     return Received(body, gzip.compress(body, compresslevel=1, mtime=0))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException | None) -> str:
     """The innermost message of a network error, on one line."""
-    cause: BaseException = error
-    while (inner := getattr(cause, "reason", None) or cause.__cause__ or cause.__context__) is not None:
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    return " ".join(str(cause).split()) or type(cause).__name__
+    inner = error
+    while isinstance(inner, BaseException):
+        error = inner
+        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class DirectorySource:

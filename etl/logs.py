@@ -19,10 +19,10 @@ def configure(log_format: str, **fields: Any) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_json_formatter() if log_format == "json" else TextFormatter())
     handler.addFilter(_Fields(fields))
-    logger = get_logger()
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    logging.getLogger().handlers[:] = [handler]
+    # Libraries log what they do for each try; the program says the same once, in its own words.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    get_logger().setLevel(logging.INFO)
 
 
 class TextFormatter(logging.Formatter):

@@ -130,10 +130,14 @@ def test_connections_are_kept_alive(api: Api) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_busy_server_is_asked_again(api: Api, status: int) -> None:
+def test_a_busy_server_is_asked_again_and_that_is_logged(
+    api: Api, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     api.answers[ADDRESS] = in_turn((status, b"", {}), (status, b"", {}), OK)
     assert source(api).fetch(ADDRESS).body == BODY
     assert len(api.requests) == 3
+    waits = [vars(record)["reason"] for record in caplog.records if record.message == "asking again"]
+    assert waits == [status, status]
 
 
 def test_a_server_that_stays_busy_is_given_up(api: Api) -> None:
@@ -180,11 +184,12 @@ def test_a_redirect_is_followed(api: Api) -> None:
 # --- bodies that are not whole ---
 
 
-def test_a_body_cut_off_midway_is_asked_for_again() -> None:
+def test_a_body_cut_off_midway_is_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
     with RawServer(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"data":') as server:
         with pytest.raises(FetchError, match="^cut off after 8 bytes: "):
             HttpSource(server.url, "test", 1).fetch(ADDRESS)
         assert server.connections == extract.BODY_ATTEMPTS
+    assert [record.message for record in caplog.records] == ["asking again"] * (extract.BODY_ATTEMPTS - 1)
 
 
 def test_a_chunked_body_cut_off_midway_is_asked_for_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etl import pipeline
 from etl.database import Connection, fetch_all, transaction
 from etl.declaration import DETAIL_TABLE, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.errors import DatabaseError, SourceError, UsageError
@@ -318,6 +319,15 @@ def test_a_missing_history_is_a_failure(warehouse: Warehouse) -> None:
     summary = warehouse.load()
     assert (counted(summary), summary.exit_code, summary.status) == ({"failed": 1}, 3, "failed")
     assert summary.failed[0].reason == "not found (404)"
+
+
+def test_a_run_that_takes_too_long_asks_for_nothing_more(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "RUN_SECONDS", -1)
+    summary = warehouse.history(days(1))
+    assert summary.exit_code == 3
+    assert summary.failed[0].reason == "not asked for: the run took more than 3600 s"
 
 
 def test_what_is_no_json_is_a_failure_and_not_kept(warehouse: Warehouse) -> None:
