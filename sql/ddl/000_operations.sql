@@ -75,6 +75,7 @@ create table ops.document_load (
     known_at timestamptz not null unique,
     build_time timestamptz,
     processing_key text not null,
+    changed_rows bigint not null default 0 check (changed_rows >= 0),
     check ((outcome = 'rejected') = (reason is not null))
 );
 create index document_load_location on ops.document_load (location_id, document_load_id);
@@ -92,3 +93,4 @@ comment on column ops.document_load.reason is 'Why it was rejected, with the pat
 comment on column ops.document_load.known_at is 'When the warehouse learned it (UTC instant), strictly increasing. Rows written by this load have it as known_from.';
 comment on column ops.document_load.build_time is 'When the source says it built the document (meta.build_time, UTC instant).';
 comment on column ops.document_load.processing_key is 'Hash of the rules that turned the document into rows.';
+comment on column ops.document_load.changed_rows is 'How many rows of the star it inserted, updated or withdrew; 0 for one that confirmed what was known.';

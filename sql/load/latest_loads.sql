@@ -1,5 +1,5 @@
--- For each document asked for: the last one loaded for any of its days (which alone can make it unchanged), and
--- the build time of the last one loaded from its own address (which alone can make it stale).
+-- For each document asked for: the last one loaded for any of its days that changed anything, or was this document
+-- itself (which alone can make it unchanged), and the build time of the last one loaded from its own address (which alone can make it stale).
 select
     asked.address,
     latest.address as last_address,
@@ -28,6 +28,7 @@ cross join lateral (
         and load.outcome = 'loaded'
         and load.first_day <= asked.last_day
         and load.last_day >= asked.first_day
+        and (load.changed_rows > 0 or load.address = asked.address)
     order by load.document_load_id desc
     limit 1
 ) as latest;

@@ -257,6 +257,15 @@ def test_after_a_single_day_the_same_history_is_not_unchanged_but_loads_again(wa
     assert warehouse.rows("select total_cases from cases_fact order by report_date") == [(10,), (20,), (30,)]
 
 
+def test_a_single_day_that_only_confirms_leaves_the_history_unchanged(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", "CA", cases__total=20)))
+    assert counted(warehouse.load(day=date(2021, 1, 2))) == {"loaded": 1}
+    assert warehouse.rows("select changed_rows > 0 from ops.document_load order by 1") == [(False,), (True,)]
+    assert counted(warehouse.load()) == {"unchanged": 1}
+    assert counted(warehouse.load(day=date(2021, 1, 2))) == {"unchanged": 1}
+
+
 def test_a_day_that_is_not_published_withdraws_nothing_and_exits_4(warehouse: Warehouse) -> None:
     warehouse.history(days(3))
     (warehouse.folder / CALIFORNIA).unlink()
