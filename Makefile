@@ -40,6 +40,14 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra local --extra dev --output-file requirements/dev.txt
 
+.PHONY: erd
+erd: .venv/local ## draw erd.png from the live schema (needs Graphviz)
+	PYTHONPATH=. $(BIN)/python tools/erd.py
+
+.PHONY: dictionary
+dictionary: .venv/local ## write docs/data-dictionary.md from the live schema
+	PYTHONPATH=. $(BIN)/python tools/data_dictionary.py
+
 .PHONY: verify-snapshot
 verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path
 	@test -n "$(DIR)" || { echo "usage: make verify-snapshot DIR=path"; exit 2; }

@@ -77,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
+        if arguments and not arguments[0].startswith("-"):
+            raise UsageError(f"{arguments[0]!r} is no command; there are {', '.join(COMMANDS)}")
         arguments = ["load", *arguments]
     options = build_parser(environ).parse_args(arguments)
     configure(options.log_format)
@@ -104,6 +106,10 @@ class _Parser(argparse.ArgumentParser):
         kwargs |= {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
         super().__init__(**kwargs)
         self.environ = environ or {}
+
+    def error(self, message: str) -> NoReturn:
+        """Says what was wrong on one line, and leaves with the code for usage."""
+        raise UsageError(f"{message}; see {self.prog} --help")
 
     def option(self, flag: str, *, text: str, default: Any = None, **kwargs: Any) -> None:
         """Adds an option; the variable's value, if set and not empty, takes the place of its default."""
@@ -208,7 +214,7 @@ def _status_options(parser: _Parser) -> None:
 
 
 def _psql_options(parser: _Parser) -> None:
-    parser.add_argument("arguments", nargs="*", metavar="-- ARGS", help="arguments for psql")
+    parser.add_argument("arguments", nargs="*", metavar="-- ARGS", help="arguments for psql, behind two dashes")
 
 
 def _day(text: str) -> date:
@@ -218,7 +224,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date of the calendar") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no date of the calendar; expected YYYY-MM-DD") from None
 
 
 def _day_or_word(text: str) -> date | str:
@@ -272,7 +278,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         day=options.date,
         first_day=options.first_day,
         last_day=options.last_day,
-        locations=options.locations,
+        locations=",".join(part.strip().lower() for part in options.locations.split(",") if part.strip()),
         dry_run=options.dry_run,
         force=options.force,
         allow_withdrawals=options.allow_withdrawals,

@@ -14,7 +14,7 @@ from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, make_dsn, parse_dsn
 
 from etl import config, server
-from etl.errors import DatabaseError, LockedError
+from etl.errors import DatabaseError, LockedError, UsageError
 from etl.logs import get_logger
 
 Connection = connection
@@ -54,6 +54,12 @@ def connect(database: config.Database) -> Iterator[Connection]:
     """Opens the connection of a command; failures of the database within become `DatabaseError`."""
     try:
         opened: Connection = psycopg2.connect(database.dsn, **_connection_options(database))
+    except psycopg2.ProgrammingError as error:
+        # Its text repeats the URL, with the password.
+        raise UsageError(
+            "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
+            "expected postgresql://USER@HOST:PORT/DATABASE"
+        ) from error
     except psycopg2.Error as error:
         raise DatabaseError(_connection_problem(database, error)) from error
     try:
@@ -165,10 +171,9 @@ _CONNECTION_ADVICE = {
 
 
 def _connection_problem(database: config.Database, error: psycopg2.Error) -> str:
-    """One line: where to, what libpq said, what to do. An unreadable URL is not repeated, for its password."""
-    if isinstance(error, psycopg2.ProgrammingError):
-        return "the database URL cannot be read; expected postgresql://USER@HOST:PORT/DATABASE"
-    reason = " ".join(str(error).split()).rsplit("FATAL: ", 1)[-1].strip()
+    """One line: where to, what libpq said, what to do."""
+    lines = [line.strip() for line in str(error).rsplit("FATAL: ", 1)[-1].splitlines() if line.strip()]
+    reason = "; ".join(lines)
     advice = next((text for sign, text in _CONNECTION_ADVICE.items() if sign in reason), "")
     return f"cannot connect to the database{_place(database)}: {reason}" + (f"; {advice}" if advice else "")
 
@@ -183,7 +188,7 @@ def _database_problem(conn: Connection, error: psycopg2.Error) -> str:
     if isinstance(error, errors.InsufficientPrivilege):
         return f"{message}: {_grants(conn)}"
     if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
-        return f"{message}: the schema is missing; run `python main.py init-db`"
+        return f"{message}: the schema is missing; run `main.py init-db`"
     if conn.closed or error.pgcode is None:
         return f"the connection to the database was lost: {message}"
     return f"the database refused ({error.pgcode}): {message}"
@@ -194,7 +199,7 @@ def _grants(conn: Connection) -> str:
     parameters = conn.info.dsn_parameters
     user, database = parameters.get("user", "USER"), parameters.get("dbname", "DATABASE")
     return (
-        f"an administrator can run: grant create on database {database} to {user}; "
-        f"grant create on schema public to {user}; "
-        f"or, for loads into a schema that is there: grant covid_loader to {user};"
+        f"for loads into a schema that is there, its owner can run: grant covid_loader to {user}; "
+        f"to create the schema, an administrator can run: grant create on database {database} to {user}; "
+        f"grant create on schema public to {user};"
     )

@@ -88,7 +88,8 @@ def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
 
     Raises `SourceError` where it had: the snapshot would withdraw values that only the API had.
     """
-    problem = _probe(config.api_url(environ))
+    api = config.api_url(environ)
+    problem = _probe(api)
     if problem is None:
         return "api"
     if loaded_from_api:
@@ -96,7 +97,7 @@ def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
             f"the API does not answer ({problem}), and this database was loaded from it before: "
             "try later, or choose with --source snapshot"
         )
-    log.warning("the API does not answer, the shipped snapshot serves", extra={"problem": problem})
+    log.warning("API unavailable: shipped snapshot used", extra={"api": api, "reason": problem})
     return "snapshot"
 
 
@@ -126,11 +127,14 @@ class HttpSource:
         self.base = base
         self.name = name
         self._session = _session(jobs)
+        self._unreachable = ""
 
     def fetch(self, address: str) -> Received:
         """GETs a document: bad statuses are retried by urllib3, bodies cut off midway here."""
         import stamina
 
+        if self._unreachable:
+            raise FetchError(f"not asked for, since the source cannot be reached: {self._unreachable}")
         stamina.instrumentation.set_on_retry_hooks([])
         for attempt in stamina.retry_context(
             on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
@@ -154,6 +158,10 @@ class HttpSource:
                 if response.status_code != 200:
                     raise FetchError(f"status {response.status_code}")
                 return _receive(response, deadline)
+        except requests.ConnectionError as error:
+            # After all retries: asking for each of the other documents would only take long.
+            self._unreachable = _reason(error)
+            raise FetchError(self._unreachable) from error
         except requests.RequestException as error:
             raise FetchError(_reason(error)) from error
 

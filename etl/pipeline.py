@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import psycopg2
 
@@ -86,17 +87,25 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> 
 def _recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     """Opens the run in `ops.run`, and closes it however the block ends."""
     runs.open_run(conn, summary)
-    log.info("run started", extra={"run_id": summary.run_id, "source": summary.source})
+    log.info("dry run started" if summary.dry_run else "run started", extra=_fields(summary))
     try:
         yield
     except (Interrupted, Exception) as error:
         summary.ended_by = error.exit_code if isinstance(error, Interrupted | EtlError) else ExitCode.BUG
+        log.warning("run ended early", extra=_fields(summary))
         # The error on its way up tells more than the failure to record it.
         with contextlib.suppress(psycopg2.Error):
             runs.close_run(conn, summary)
         raise
     runs.close_run(conn, summary)
-    log.info("run ended", extra={"run_id": summary.run_id, "status": summary.status})
+    log.info("run ended", extra=_fields(summary))
+
+
+def _fields(summary: Summary) -> dict[str, Any]:
+    """What every line about a run says."""
+    done = {str(outcome): count for outcome, count in summary.documents.items() if count}
+    run = {} if summary.dry_run else {"run_id": summary.run_id}
+    return run | {"source": summary.source} | done | ({"status": summary.status} if done else {})
 
 
 def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Source:

@@ -123,7 +123,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """The summary in the form that `--json` prints."""
         return {
-            "run_id": self.run_id,
+            "run_id": None if self.dry_run else self.run_id,
             "dry_run": self.dry_run,
             "status": self.status,
             "exit_code": int(self.exit_code),
@@ -145,19 +145,27 @@ class Summary:
         """The summary for people, a few lines."""
         documents = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in self.documents.items() if count]
         run = "dry run, nothing written" if self.dry_run else f"run {self.run_id}"
+        word = "nothing published" if self.exit_code is ExitCode.NOT_PUBLISHED else self.status
         lines = [
-            f"{self.status} ({run}, exit code {int(self.exit_code)}) from {self.source},"
+            f"{word} ({run}, exit code {int(self.exit_code)}) from {self.source},"
             f" {self.days}, locations {self.locations},"
             f" {time.monotonic() - self.started:.1f} s",
             f"documents: {self.requested} requested" + "".join(f", {each}" for each in documents),
-            f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}",
+            *self._row_lines(),
         ]
-        for table, n in self.rows.items():
-            lines.append(f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}")
         for name, troubles in (("failed", self.failed), ("rejected", self.rejected)):
             lines += [f"{name}: {each.location} {each.date or 'history'}: {each.reason}" for each in troubles]
         lines += [f"new in the source, not read: {path}" for path in sorted(self.new_paths)]
         return "\n".join(lines)
+
+    def _row_lines(self) -> list[str]:
+        """What became of the rows, unless no document had news."""
+        if not self.documents[Outcome.LOADED]:
+            return ["rows: none touched"]
+        lines = [f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}"]
+        for table, n in self.rows.items():
+            lines.append(f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}")
+        return lines
 
 
 def days_in_words(first_day: date, last_day: date) -> str:

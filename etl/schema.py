@@ -51,7 +51,9 @@ def missing(conn: Connection) -> list[str]:
 def require(conn: Connection) -> None:
     """Raises `DatabaseError` unless the schema is there and up to date."""
     if missing(conn):
-        raise DatabaseError("the schema is not there or not up to date: run `python main.py init-db` first")
+        raise DatabaseError(
+            "the schema is not there or not up to date: run `main.py load` or `main.py init-db` first"
+        )
 
 
 def _applied(conn: Connection) -> dict[str, str]:

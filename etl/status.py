@@ -19,6 +19,7 @@ def status(conn: Connection) -> dict[str, Any]:
         "locations": [dict(zip(names, row, strict=True)) for row in coverage],
         "runs": [dict(zip(run_names, row, strict=True)) for row in last_runs],
         "lock": lock_owner(conn),
+        "database": "{dbname} on {host}".format_map({"host": "localhost"} | conn.info.dsn_parameters),
     }
 
 
@@ -27,9 +28,11 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [f"{'location':<10}{'first day':<12}{'last day':<12}{'reports':>8}{'missing days':>14}"]
     lines += [
         f"{row['location']:<10}{row['first_day'] or '-':<12}{row['last_day'] or '-':<12}"
-        f"{row['reports']:>8}{row['missing_days']:>14}"
+        f"{row['reports']:>8}{row['missing_days'] if row['reports'] else '-':>14}"
         for row in found["locations"]
     ]
+    total = sum(row["reports"] for row in found["locations"])
+    lines += ["", f"{total} reports; database {found['database']}"]
     lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<13}{'exit':>4}  source, days"]
     lines += [_run_line(row) for row in found["runs"]]
     lines += ["", f"run lock: {found['lock'] or 'free'}"]

@@ -100,7 +100,7 @@ def test_auto_falls_back_to_the_snapshot_with_one_warning(command: Command) -> N
     found = json.loads(result.stdout)
     assert (result.returncode, found["source"], found["from"]) == (0, "snapshot", "2021-03-07")
     assert result.stderr.count("WARNING") == 1
-    assert "the shipped snapshot serves" in result.stderr
+    assert "API unavailable: shipped snapshot used" in result.stderr
 
 
 def test_a_broken_a_failed_and_a_good_document(api: Api, command: Command) -> None:

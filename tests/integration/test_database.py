@@ -104,7 +104,7 @@ def said(result: Any, code: int) -> str:
 def test_a_server_that_is_not_there(command: Command) -> None:
     line = said(command("load", DATABASE_URL="postgresql://u:hunter2@127.0.0.1:9/covid"), 6)
     assert line.startswith("cannot connect to the database (host=127.0.0.1 port=9 dbname=covid user=u): ")
-    assert line.endswith("Connection refused Is the server running on that host and accepting TCP/IP connections?")
+    assert line.endswith("Connection refused; Is the server running on that host and accepting TCP/IP connections?")
     assert "hunter2" not in line
 
 
@@ -137,8 +137,9 @@ def test_a_password_from_a_file(command: Command, password_server: str, tmp_path
 
 
 def test_a_url_that_cannot_be_read_is_not_repeated(command: Command) -> None:
-    line = said(command("load", DATABASE_URL="postgresql://u:hunter2@[host/x"), 6)
-    assert line == "the database URL cannot be read; expected postgresql://USER@HOST:PORT/DATABASE"
+    line = said(command("load", DATABASE_URL="postgresql://u:hunter2@[host/x"), 2)
+    assert line.startswith("the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read")
+    assert "hunter2" not in line
 
 
 def test_a_secret_file_that_is_not_there(command: Command) -> None:
@@ -149,13 +150,13 @@ def test_a_secret_file_that_is_not_there(command: Command) -> None:
 def test_no_right_to_create_in_the_schema(command: Command, ordinary_dsn: str) -> None:
     line = said(command("load", DATABASE_URL=ordinary_dsn), 6)
     user, name = (parse_dsn(ordinary_dsn)[key] for key in ("user", "dbname"))
-    assert line.startswith(f"permission denied for database {name}: an administrator can run: ")
+    assert line.startswith(f"permission denied for database {name}: ")
     assert f"grant create on database {name} to {user}; grant create on schema public to {user};" in line
 
 
 def test_the_grants_that_are_named_are_enough(command: Command, ordinary_dsn: str, empty_dsn: str) -> None:
     line = said(command("init-db", DATABASE_URL=ordinary_dsn), 6)
-    grants = line.split("an administrator can run: ")[1].split("or,")[0]
+    grants = line.split("an administrator can run: ")[1]
     with administrator(empty_dsn) as cursor:
         cursor.execute(grants)
     result = command("load", "--source", "snapshot", "--locations", "vi", DATABASE_URL=ordinary_dsn)

@@ -246,8 +246,12 @@ def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_server_that_is_not_there_is_a_failure_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "STATUS_RETRIES", 1)
-    with pytest.raises(FetchError, match="Connection refused"):
-        HttpSource("http://127.0.0.1:9", "test", 1).fetch(ADDRESS)
+    nowhere = HttpSource("http://127.0.0.1:9", "test", 1)
+    with pytest.raises(FetchError, match="^.Errno 111. Connection refused$"):
+        nowhere.fetch(ADDRESS)
+    # The other documents are not waited for one by one.
+    with pytest.raises(FetchError, match="^not asked for, since the source cannot be reached: .*Connection refused$"):
+        nowhere.fetch("states.json")
 
 
 # --- directories ---
@@ -350,7 +354,7 @@ def test_auto_takes_the_snapshot_where_the_api_is_gone(
     api.answers[extract.PROBE_ADDRESS] = answer
     assert choice(api) == "snapshot"
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "the API does not answer, the shipped snapshot serves"
+        "API unavailable: shipped snapshot used"
     ]
 
 

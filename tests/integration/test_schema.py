@@ -282,7 +282,7 @@ def test_a_file_that_fails_leaves_nothing_behind(
 
 
 def test_without_the_schema_a_command_says_what_to_run(empty: Connection) -> None:
-    with pytest.raises(DatabaseError, match=r"run `python main\.py init-db` first"):
+    with pytest.raises(DatabaseError, match=r"run `main\.py load` or `main\.py init-db` first"):
         schema.require(empty)
 
 

@@ -99,13 +99,17 @@ def test_a_variable_with_a_wrong_value_is_named(variable: str, value: str, said:
     ("arguments", "said"),
     [
         (["--date", "foo"], "argument --date: 'foo' is no date; expected YYYY-MM-DD, latest, yesterday or today"),
-        (["--date", "2021-02-30"], "'2021-02-30' is no date of the calendar, latest, yesterday or today"),
+        (
+            ["--date", "2021-02-30"],
+            "'2021-02-30' is no date of the calendar; expected YYYY-MM-DD, latest, yesterday or today",
+        ),
         (["--date", "20210307"], "'20210307' is no date"),
         (["--from", "latest"], "argument --from: 'latest' is no date; expected YYYY-MM-DD"),
         (["--jobs", "0"], "'0' is no positive number"),
         (["--wait", "-1"], "argument --wait"),
         (["--wait", "inf"], "'inf' is no number of seconds"),
-        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--nonsense"], "unrecognized arguments: --nonsense; see main.py --help"),
+        (["--locations", "tx", "ny"], "unrecognized arguments: ny"),
         (["--date", "2021-01-02", "--from", "2021-01-01"], "--date goes without --from and --to"),
         (["--from", "2021-01-02", "--to", "2021-01-01"], "--from 2021-01-02 is after --to 2021-01-01"),
     ],
@@ -118,6 +122,13 @@ def test_wrong_usage_exits_2_and_says_why(
     except SystemExit as left:
         code = left.code
     assert (code, said in capsys.readouterr().err) == (2, True)
+
+
+def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["laod"]) == 2
+    assert capsys.readouterr().err == (
+        "covid-tracking-etl: 'laod' is no command; there are load, status, init-db, psql\n"
+    )
 
 
 def test_today_and_yesterday_are_those_of_new_york(monkeypatch: pytest.MonkeyPatch) -> None:

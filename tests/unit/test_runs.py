@@ -78,6 +78,18 @@ def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     assert lines[-2:] == ["failed: CA history: why", "new in the source, not read: data.cases.x"]
 
 
+def test_the_text_of_a_day_without_anything_says_so() -> None:
+    lines = summary(Outcome.NOT_PUBLISHED).as_text().splitlines()
+    assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
+    assert lines[1:] == ["documents: 1 requested, 1 not published", "rows: none touched"]
+
+
+def test_a_dry_run_has_no_number() -> None:
+    made = summary(Outcome.LOADED, dry_run=True)
+    assert made.as_json()["run_id"] is None
+    assert made.as_text().startswith("ok (dry run, nothing written, exit code 0)")
+
+
 def test_days_are_said_in_words() -> None:
     first, last = date(2020, 1, 1), date(2029, 12, 31)
     assert [days_in_words(first, last), days_in_words(first, first), days_in_words(first, date(2020, 1, 2))] == [

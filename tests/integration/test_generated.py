@@ -1,0 +1,32 @@
+"""What is made from the schema is up to date: the picture, the data dictionary."""
+
+import pytest
+from data_dictionary import TARGET, dictionary
+from erd import PICTURE, fingerprint, text_of
+from live_schema import read_tables
+
+from etl.database import Connection
+
+
+def test_the_picture_shows_the_schema_as_it_is(conn: Connection) -> None:
+    assert text_of(PICTURE.read_bytes()) == fingerprint(read_tables(conn, "public")), "run `make erd`"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table death_fact add column excess_deaths bigint",
+        "alter table death_fact alter column total_deaths type numeric",
+        "alter table cases_fact drop constraint cases_fact_location_id_report_date_fkey",
+        "alter table cases_dimension rename column run_id to load_id",
+        "create table another_dimension (id int)",
+    ],
+)
+def test_a_change_of_table_column_or_key_makes_the_picture_out_of_date(conn: Connection, change: str) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute(change)
+    assert text_of(PICTURE.read_bytes()) != fingerprint(read_tables(conn, "public"))
+
+
+def test_the_data_dictionary_is_up_to_date(conn: Connection) -> None:
+    assert TARGET.read_text(encoding="utf-8") == dictionary(conn), "run `make dictionary`"

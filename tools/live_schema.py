@@ -1,0 +1,85 @@
+"""The schema as Postgres has it: read from a live database, for the picture and the data dictionary."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl import config, database, schema, server
+from etl.database import Connection, fetch_all
+
+COLUMNS = """
+select
+    namespace.nspname,
+    relation.relname,
+    obj_description(relation.oid, 'pg_class'),
+    attribute.attname,
+    format_type(attribute.atttypid, null),
+    attribute.attnotnull,
+    col_description(relation.oid, attribute.attnum),
+    exists (
+        select from pg_constraint as key
+        where key.conrelid = relation.oid and key.contype = 'p' and attribute.attnum = any(key.conkey)
+    ),
+    (
+        select key.confrelid::regclass::text
+        from pg_constraint as key
+        where key.conrelid = relation.oid and key.contype = 'f' and attribute.attnum = any(key.conkey)
+        limit 1
+    )
+from pg_class as relation
+inner join pg_namespace as namespace on relation.relnamespace = namespace.oid
+inner join pg_attribute as attribute on attribute.attrelid = relation.oid
+where
+    namespace.nspname = any(%s)
+    and relation.relkind = 'r'
+    and attribute.attnum > 0
+    and not attribute.attisdropped
+order by namespace.nspname <> 'public', namespace.nspname, relation.oid, attribute.attnum
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: `references` is the table that a foreign key of it points to."""
+
+    name: str
+    type: str
+    required: bool
+    comment: str
+    in_key: bool
+    references: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its columns, in the DDL's order."""
+
+    schema: str
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+
+    @property
+    def full_name(self) -> str:
+        """As a query names it: without `public`."""
+        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+
+
+def read_tables(conn: Connection, *schemas: str) -> list[Table]:
+    """The tables of some schemas, `public` first, in the order in which they were made."""
+    tables: dict[tuple[str, str, str], list[Column]] = {}
+    for namespace, table, comment, *column in fetch_all(conn, COLUMNS, (list(schemas),)):
+        tables.setdefault((namespace, table, comment), []).append(Column(*column))
+    return [Table(*key, tuple(columns)) for key, columns in tables.items()]
+
+
+@contextmanager
+def fresh_database() -> Iterator[Connection]:
+    """A connection to a new database with the schema, on an embedded server that ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="covid-etl-schema-") as folder:
+        Path(folder).chmod(0o755)
+        with server.running(Path(folder) / "home") as dsn, database.connect(config.Database(dsn)) as conn:
+            schema.upgrade(conn)
+            yield conn
