@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -199,7 +200,36 @@ def _load_options(parser: _Parser) -> None:
     parser.option("--jobs", metavar="N", type=_positive, default=4, text="parallel requests (default: 4)")
     _lock_options(parser)
     parser.option("--json", action="store_true", text="print the summary as one JSON object")
+    _progress_options(parser)
+
+
+def _progress_options(parser: _Parser) -> None:
     parser.option("--no-progress", action="store_true", text="no progress line on the terminal")
+
+
+def _replay_options(parser: _Parser) -> None:
+    parser.option(
+        "--locations", metavar="L", default="all", text="all, us, states, or codes such as us,ca,ny (default: all)"
+    )
+    _lock_options(parser)
+    parser.option("--json", action="store_true", text="print what was done as one JSON object")
+    _progress_options(parser)
+
+
+def _prune_options(parser: _Parser) -> None:
+    parser.option(
+        "--older-than-days", metavar="N", type=_positive, default=365,
+        text="drop bytes received longer ago than this (default: 365)",
+    )  # fmt: skip
+    _lock_options(parser)
+
+
+def _mirror_options(parser: _Parser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="folder to save to; made if it is not there")
+    parser.option("--source", metavar="S", default="api", text="api, snapshot, a URL or a directory (default: api)")
+    parser.option("--single-days", action="store_true", text="save the documents of single days as well")
+    parser.option("--jobs", metavar="N", type=_positive, default=4, text="parallel requests (default: 4)")
+    _progress_options(parser)
 
 
 def _lock_options(parser: _Parser) -> None:
@@ -283,10 +313,9 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         force=options.force,
         allow_withdrawals=options.allow_withdrawals,
         jobs=options.jobs,
-        progress=sys.stderr.isatty() and not options.no_progress,
     )
     with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
-        summary = pipeline.run(conn, wanted, environ)
+        summary = pipeline.run(conn, wanted, environ, _progress(options))
     print(json.dumps(summary.as_json()) if options.json else summary.as_text())
     return summary.exit_code
 
@@ -298,6 +327,52 @@ def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         applied = schema.upgrade(conn)
     print(f"schema up to date, {len(applied)} files applied")
     return ExitCode.OK
+
+
+def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, replay, schema
+    from etl.runs import row_table
+
+    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+        schema.require(conn)
+        done = replay.replay(conn, options.locations, _progress(options))
+    text = [f"{done.documents} documents replayed, {len(done.rejected)} rejected", *row_table(done.rows)]
+    text += [f"rejected: {each['address']}: {each['reason']}" for each in done.rejected]
+    print(json.dumps(done.as_json()) if options.json else "\n".join(text))
+    return done.exit_code
+
+
+def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, replay, schema
+
+    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+        schema.require(conn)
+        pruned = replay.prune(conn, options.older_than_days)
+    print(f"{pruned.documents} documents dropped, {pruned.size_bytes} bytes before compression")
+    for location, time in pruned.lost.items():
+        print(f"{location}: can no longer be replayed, with its revisions before {time}")
+    return ExitCode.OK
+
+
+def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import extract, mirror
+
+    spec = "api" if options.source == "auto" else options.source
+    source = extract.open_source(spec, environ, options.jobs)
+    folder = mirror.Mirror(source, Path(options.directory), options.jobs, _progress(options))
+    result = folder.update(single_days=options.single_days)
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.counts.items())
+    print(f"{source.name} -> {options.directory}: {counts}")
+    for address, reason in result.failed.items():
+        print(f"failed: {address}: {reason}")
+    return result.exit_code
+
+
+def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
+    """What shows progress: a line on the terminal, rewritten in place; nothing in a pipe or under cron."""
+    from etl.progress import Line
+
+    return Line(sys.stderr) if sys.stderr.isatty() and not options.no_progress else lambda _done, _total, _rows: None
 
 
 def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -345,6 +420,24 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _status,
         "show what is loaded per location, and the last runs",
         "  main.py status\n  main.py status --json",
+    ),
+    "replay": (
+        _replay_options,
+        _replay,
+        "rebuild the star and its history from the stored bytes, without network",
+        "  main.py replay\n  main.py replay --locations ca,ny",
+    ),
+    "prune": (
+        _prune_options,
+        _prune,
+        "drop stored bytes by age, and say what a replay loses by it",
+        "  main.py prune --older-than-days 365",
+    ),
+    "mirror": (
+        _mirror_options,
+        _mirror,
+        "save the API as files, usable later as --source DIR",
+        "  main.py mirror api-copy\n  main.py mirror api-copy --source snapshot --single-days",
     ),
     "init-db": (
         _lock_options,

@@ -5,6 +5,7 @@ have, and raises `FetchError` where no complete answer could be had.
 """
 
 import gzip
+import hashlib
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -40,15 +41,38 @@ log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells a server which version of a document is known already; as the server gave it."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The request headers that ask for the document only if it has changed."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value}
+
+
+NOTHING_KNOWN = Validators()
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A complete document: its body, and the same gzip-compressed, as received where it came so."""
 
     body: bytes
     compressed: bytes
+    sha256: str
+    validators: Validators = NOTHING_KNOWN
 
 
 class Missing(Exception):
     """The source does not have the document (404, or no such file)."""
+
+
+class NotModified(Exception):
+    """The source says that the document is the one that the validators name (304)."""
 
 
 class FetchError(Exception):
@@ -64,8 +88,11 @@ class Source(Protocol):
 
     name: str
 
-    def fetch(self, address: str) -> Received:
-        """The document at an address such as `us/daily.json`; raises `Missing` or `FetchError`."""
+    def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
+        """The document at an address such as `us/daily.json`.
+
+        Raises `Missing`, `NotModified` (only where validators were given), or `FetchError`.
+        """
 
 
 def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
@@ -129,7 +156,7 @@ class HttpSource:
         self._session = _session(jobs)
         self._unreachable = ""
 
-    def fetch(self, address: str) -> Received:
+    def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
         """GETs a document: bad statuses are retried by urllib3, bodies cut off midway here."""
         import stamina
 
@@ -142,17 +169,19 @@ class HttpSource:
             if attempt.num > 1:
                 log.warning("asking again", extra={"url": f"{self.base}/{address}", "reason": "cut off"})
             with attempt:
-                return self._get(address)
+                return self._get(address, known)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _get(self, address: str) -> Received:
+    def _get(self, address: str, known: Validators) -> Received:
         import requests
 
         deadline = time.monotonic() + REQUEST_SECONDS
         try:
-            with self._session.get(
-                f"{self.base}/{address}", stream=True, timeout=(CONNECT_SECONDS, REQUEST_SECONDS)
-            ) as response:
+            timeout = (CONNECT_SECONDS, REQUEST_SECONDS)
+            url = f"{self.base}/{address}"
+            with self._session.get(url, stream=True, timeout=timeout, headers=known.headers) as response:
+                if response.status_code == 304 and known.headers:
+                    raise NotModified(address)
                 if response.status_code == 404:
                     raise Missing(address)
                 if response.status_code != 200:
@@ -207,12 +236,13 @@ def _receive(response: "requests.Response", deadline: float) -> Received:
                 raise FetchError(f"larger than {LARGEST_DOCUMENT} bytes")
     except HTTPError as error:
         raise _CutOffError(f"cut off after {len(received)} bytes: {_reason(error)}") from error
+    validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
     if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
-        return _decompressed(bytes(received))
-    return _compressed(bytes(received))
+        return decompressed(bytes(received), validators)
+    return _compressed(bytes(received), validators)
 
 
-def _decompressed(data: bytes) -> Received:
+def decompressed(data: bytes, validators: Validators = NOTHING_KNOWN) -> Received:
     """Of gzip data, of one or more members; raises `FetchError` if it is cut off, damaged or too large."""
     body, rest = bytearray(), data
     while rest:
@@ -226,12 +256,13 @@ def _decompressed(data: bytes) -> Received:
         if not decoder.eof:
             raise _CutOffError("cut off within gzip data")
         rest = decoder.unused_data
-    return Received(bytes(body), data)
+    return Received(bytes(body), data, hashlib.sha256(body).hexdigest(), validators)
 
 
-def _compressed(body: bytes) -> Received:
+def _compressed(body: bytes, validators: Validators = NOTHING_KNOWN) -> Received:
     # Level 1: twice the size of level 9 for a tenth of its time, and only for sources that do not compress.
-    return Received(body, gzip.compress(body, compresslevel=1, mtime=0))
+    packed = gzip.compress(body, compresslevel=1, mtime=0)
+    return Received(body, packed, hashlib.sha256(body).hexdigest(), validators)
 
 
 def _reason(error: BaseException | None) -> str:
@@ -251,12 +282,12 @@ class DirectorySource:
         self.name = name
         self._days: Callable[[str], dict[str, Received]] = lru_cache(maxsize=4)(self._cut_into_days)
 
-    def fetch(self, address: str) -> Received:
+    def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:  # noqa: ARG002 (files have none)
         """Reads a document; a missing single day is made of its history's `meta` and its row."""
         try:
             return self._read(address)
         except Missing:
-            history, day = _history_of(address)
+            history, day = history_of(address)
             if not day:
                 raise
             try:
@@ -269,7 +300,7 @@ class DirectorySource:
         try:
             if path.is_file():
                 return _compressed(path.read_bytes())
-            return _decompressed(path.with_name(path.name + ".gz").read_bytes())
+            return decompressed(path.with_name(path.name + ".gz").read_bytes())
         except FileNotFoundError as error:
             raise Missing(address) from error
         except OSError as error:
@@ -295,7 +326,7 @@ class DirectorySource:
         return {day: _compressed(b'{"meta":%b,"data":%b}' % (meta, row)) for day, row in rows.items()}
 
 
-def _history_of(address: str) -> tuple[str, str | None]:
+def history_of(address: str) -> tuple[str, str | None]:
     """The history of a single day's address, and the day: us/daily/D.json, states/ca/D.json."""
     folder, _, name = address.rpartition("/")
     day = name.removesuffix(".json")

@@ -4,7 +4,6 @@ The rows are staged with COPY into temporary tables; then one statement per tabl
 merges them and moves what they supersede to the history.
 """
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from etl import locations
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import REPORT_TABLE, TABLES, key_columns, processing_key, value_columns
 from etl.errors import ContractError
-from etl.extract import Received
+from etl.extract import Received, Validators
 from etl.locations import LocationMetadata
 from etl.transform import Row
 
@@ -45,6 +44,8 @@ class DocumentLoad:
     first_day: date
     last_day: date
     build_time: datetime | None = None
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 @dataclass(slots=True)
@@ -135,8 +136,27 @@ class Loader:
             loaded = self._merge(parameters, content)
             self._record(parameters | {"changed_rows": loaded.changed_rows})
             with self.conn.cursor() as cursor:
-                cursor.execute("set constraints all immediate")
+                cursor.execute("set constraints all immediate; set constraints all deferred")
         return loaded
+
+    def load_again(self, event: Mapping[str, Any], content: Content) -> Loaded:
+        """Merges a document as at its first load: `event` is its row of `ops.document_load`, with the change's name.
+
+        Within the caller's transaction, over whatever was staged in it before.
+        """
+        self._make_stage()
+        with transaction(self.conn), self.conn.cursor() as cursor:
+            cursor.execute(sql.SQL("truncate {}").format(sql.SQL(", ").join(map(_stage, TABLES))))
+            self._stage(content)
+            loaded = self._merge(dict(event), content)
+            cursor.execute("set constraints all immediate; set constraints all deferred")
+        return loaded
+
+    def confirm(self, document_load_id: int, validators: Validators) -> None:
+        """Renews the validators of a load whose data came unchanged in another file."""
+        with transaction(self.conn, rollback=self.dry_run), self.conn.cursor() as cursor:
+            parameters = asdict(validators) | {"document_load_id": document_load_id}
+            cursor.execute(read_sql("load/confirm_load.sql"), parameters)
 
     def reject(self, load: DocumentLoad, received: Received, reason: str) -> None:
         """Keeps a document that broke the contract; once, however often it is received again."""
@@ -172,16 +192,16 @@ class Loader:
 
     def _keep(self, received: Received, data_hash: str | None) -> int:
         """The id of the content, which is stored unless it is there."""
-        sha256 = hashlib.sha256(received.body).hexdigest()
-        rows = fetch_all(self.conn, "select document_id from ops.document where sha256 = %s", (sha256,))
-        if not rows:
-            rows = fetch_all(
-                self.conn,
-                "insert into ops.document (sha256, data_hash, body, size_bytes) values (%s, %s, %s, %s)"
-                " returning document_id",
-                (sha256, data_hash, received.compressed, len(received.body)),
-            )
-        document_id: int = rows[0][0]
+        document_id: int = fetch_one(
+            self.conn,
+            read_sql("load/keep_document.sql"),
+            {
+                "sha256": received.sha256,
+                "data_hash": data_hash,
+                "body": received.compressed,
+                "size_bytes": len(received.body),
+            },
+        )[0]
         return document_id
 
     def _make_stage(self) -> None:
@@ -227,11 +247,11 @@ class Loader:
                 """
                 insert into ops.document_load (
                     run_id, document_id, source, address, location_id, first_day, last_day,
-                    outcome, reason, known_at, build_time, processing_key, changed_rows
+                    outcome, reason, known_at, build_time, processing_key, etag, last_modified, changed_rows
                 ) values (
                     %(run_id)s, %(document_id)s, %(source)s, %(address)s, %(location_id)s, %(first_day)s,
                     %(last_day)s, %(outcome)s, %(reason)s, %(known_at)s, %(build_time)s, %(processing_key)s,
-                    %(changed_rows)s
+                    %(etag)s, %(last_modified)s, %(changed_rows)s
                 )
                 """,
                 {"outcome": "loaded", "reason": None, "changed_rows": 0}

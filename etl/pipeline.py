@@ -1,11 +1,10 @@
 """The flow of a load, from the options to the closed run."""
 
 import contextlib
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import psycopg2
@@ -15,7 +14,7 @@ from etl.contract import Expected, NotJsonError
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import FIRST_DAY, LAST_DAY, NATION
 from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
-from etl.extract import FetchError, Missing, Source
+from etl.extract import NOTHING_KNOWN, FetchError, Missing, Source
 from etl.load import DocumentLoad, Loader
 from etl.logs import get_logger
 from etl.prepare import RUN_SECONDS, LastLoad, Preparer, Ready, Request, Settled, prepare_ahead
@@ -25,6 +24,13 @@ LATEST = "latest"
 NATION_HISTORY = "us/daily.json"
 
 log = get_logger()
+
+
+Progress = Callable[[int, int, int], None]
+
+
+def _no_progress(_done: int, _total: int, _rows: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,6 @@ class LoadOptions:
     force: bool = False
     allow_withdrawals: bool = False
     jobs: int = 4
-    progress: bool = False
 
     @property
     def everything(self) -> bool:
@@ -48,21 +53,24 @@ class LoadOptions:
         return self.day is None and self.first_day is None and self.last_day is None
 
 
-def run(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Summary:
+def run(
+    conn: Connection, options: LoadOptions, environ: Mapping[str, str], progress: Progress = _no_progress
+) -> Summary:
     """Does one load and returns what it did; the caller holds the run lock.
 
+    `progress` is called after each document with what is done, what there is to do, and the rows so far.
     A dry run does all of it in one transaction, which it rolls back.
     """
     if options.dry_run:
         schema.require(conn)
         with transaction(conn, rollback=True):
-            return _run(conn, options, environ)
+            return _run(conn, options, environ, progress)
     schema.upgrade(conn)
     runs.close_abandoned(conn)
-    return _run(conn, options, environ)
+    return _run(conn, options, environ, progress)
 
 
-def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Summary:
+def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], progress: Progress) -> Summary:
     chosen = locations.choose(conn, options.locations)
     source = _open_source(conn, options, environ)
     first_day, last_day, day = _days(options, source)
@@ -76,8 +84,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> 
         for prepared in prepare_ahead(preparer, requests, options.jobs):
             with summary.timed("load"):
                 _settle(loader, prepared, last_loads, summary)
-            if options.progress:
-                _show_progress(summary)
+            progress(sum(summary.documents.values()), summary.requested, summary.row_count)
         if options.everything:
             _load_locations(loader, source, summary)
     return summary
@@ -154,8 +161,12 @@ def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, 
     if isinstance(prepared, Ready):
         prepared = _load(loader, prepared, last_loads.get(prepared.request.address), summary)
     request, outcome = prepared.request, prepared.outcome
+    last = last_loads.get(request.address)
     if outcome is Outcome.REJECTED and prepared.received:
         loader.reject(_event(request, summary), prepared.received, prepared.reason)
+    elif prepared.received and last and request.whole and last.source == summary.source:
+        # The same data in another file: without this it would be received in full ever after.
+        loader.confirm(last.document_load_id, prepared.received.validators)
     trouble = Trouble(request.location.code, request.day, prepared.reason)
     summary.count(outcome, trouble)
     if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE):
@@ -164,8 +175,8 @@ def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, 
 
 
 def _load(loader: Loader, ready: Ready, last: LastLoad | None, summary: Summary) -> Settled:
-    event = _event(ready.request, summary, ready.build_time)
-    change = "source_changed" if last and last.source != summary.source else "revised"
+    event = _event(ready.request, summary, ready)
+    change = "source_changed" if last and last.location_source != summary.source else "revised"
     try:
         loaded = loader.load(event, ready.content, change)
     except ContractError as error:
@@ -175,7 +186,8 @@ def _load(loader: Loader, ready: Ready, last: LastLoad | None, summary: Summary)
     return Settled(ready.request, Outcome.LOADED)
 
 
-def _event(request: Request, summary: Summary, build_time: datetime | None = None) -> DocumentLoad:
+def _event(request: Request, summary: Summary, ready: Ready | None = None) -> DocumentLoad:
+    validators = ready.content.received.validators if ready and request.whole else NOTHING_KNOWN
     return DocumentLoad(
         run_id=summary.run_id or 0,
         source=summary.source,
@@ -183,7 +195,9 @@ def _event(request: Request, summary: Summary, build_time: datetime | None = Non
         location_id=request.location.location_id,
         first_day=request.first_day,
         last_day=request.last_day,
-        build_time=build_time,
+        build_time=ready.build_time if ready else None,
+        etag=validators.etag,
+        last_modified=validators.last_modified,
     )
 
 
@@ -200,10 +214,3 @@ def _load_locations(loader: Loader, source: Source, summary: Summary) -> None:
         summary.run_id or 0, summary.source, locations.ADDRESS, None, summary.first_day, summary.last_day
     )
     loader.load_locations(event, received, states)
-
-
-def _show_progress(summary: Summary) -> None:
-    """One line on the terminal, rewritten after every document."""
-    done = sum(summary.documents.values())
-    end = "\n" if done == summary.requested else ""
-    print(f"\r{done} of {summary.requested} documents", end=end, file=sys.stderr, flush=True)

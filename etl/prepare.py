@@ -9,9 +9,9 @@ from datetime import date, datetime
 
 from etl import contract
 from etl.contract import Document, Expected, NotJsonError
-from etl.declaration import processing_key
+from etl.declaration import FIRST_DAY, LAST_DAY, processing_key
 from etl.errors import ContractError
-from etl.extract import FetchError, Missing, Received, Source
+from etl.extract import NOTHING_KNOWN, FetchError, Missing, NotModified, Received, Source, Validators
 from etl.load import Content, stage
 from etl.locations import Location
 from etl.runs import Outcome
@@ -34,6 +34,11 @@ class Request:
         """Where it is below the source."""
         return self.location.address(self.day)
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything in the document is wanted."""
+        return self.day is not None or (self.first_day, self.last_day) == (FIRST_DAY, LAST_DAY)
+
 
 @dataclass(frozen=True, slots=True)
 class LastLoad:
@@ -42,9 +47,24 @@ class LastLoad:
     address: str
     source: str
     processing_key: str
-    data_hash: str
+    data_hash: str | None
+    sha256: str
+    document_load_id: int
+    etag: str | None
+    last_modified: str | None
     covers: bool
     own_build_time: datetime | None
+    location_source: str
+
+    def stands_for(self, request: Request) -> bool:
+        """Whether the same data in the same document would be no news."""
+        return self.covers and self.address == request.address and self.processing_key == processing_key()
+
+    def validators(self, request: Request, source: str) -> Validators:
+        """What may be sent, so that an answer of 304 hides nothing."""
+        if self.stands_for(request) and self.source == source:
+            return Validators(self.etag, self.last_modified)
+        return NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +101,21 @@ class Preparer:
         try:
             if time.monotonic() > self.deadline:
                 raise FetchError(f"not asked for: the run took more than {RUN_SECONDS} s")
-            received = self.source.fetch(request.address)
+            last = None if self.force else self.last_loads.get(request.address)
+            known = last.validators(request, self.source.name) if last else NOTHING_KNOWN
+            received = self.source.fetch(request.address, known)
+        except NotModified:
+            return Settled(request, Outcome.NOT_MODIFIED)
         except Missing:
             outcome = Outcome.NOT_PUBLISHED if request.day else Outcome.FAILED
             return Settled(request, outcome, "not found (404)")
         except FetchError as error:
             return Settled(request, Outcome.FAILED, str(error))
+        if last and last.sha256 == received.sha256 and last.stands_for(request):
+            return Settled(request, Outcome.UNCHANGED, received=received)
+        return self._decode(request, received, last)
+
+    def _decode(self, request: Request, received: Received, last: LastLoad | None) -> Ready | Settled:
         try:
             expected = Expected(request.location.shape, request.location.code, request.day)
             document = contract.decode(received.body, expected)
@@ -94,29 +123,20 @@ class Preparer:
             return Settled(request, Outcome.FAILED, f"no JSON: {error}")
         except ContractError as error:
             return Settled(request, Outcome.REJECTED, str(error), received)
-        return self._flatten(request, received, document)
-
-    def _flatten(self, request: Request, received: Received, document: Document) -> Ready | Settled:
-        last = self.last_loads.get(request.address)
-        if last and not self.force:
-            if _is_unchanged(request, document, last):
-                return Settled(request, Outcome.UNCHANGED)
-            if last.own_build_time and document.meta.build_time < last.own_build_time:
-                return Settled(request, Outcome.STALE, f"built {document.meta.build_time}, before the one loaded")
-        shape = request.location.shape
-        rows = transform(document.reports, shape, request.first_day, request.last_day)
-        staged = {table: stage(table, columns(table, shape), rows[table]) for table in rows}
-        content = Content(received, document.data_hash, staged)
+        if last and last.data_hash == document.data_hash and last.stands_for(request):
+            return Settled(request, Outcome.UNCHANGED, received=received)
+        if last and last.own_build_time and document.meta.build_time < last.own_build_time:
+            return Settled(request, Outcome.STALE, f"built {document.meta.build_time}, before the one loaded")
+        content = flatten(request, received, document)
         return Ready(request, content, document.meta.build_time, document.unknown_paths)
 
 
-def _is_unchanged(request: Request, document: Document, last: LastLoad) -> bool:
-    return (
-        last.covers
-        and last.address == request.address
-        and last.data_hash == document.data_hash
-        and last.processing_key == processing_key()
-    )
+def flatten(request: Request, received: Received, document: Document) -> Content:
+    """The rows of what is wanted of a document, rendered for COPY."""
+    shape = request.location.shape
+    rows = transform(document.reports, shape, request.first_day, request.last_day)
+    staged = {table: stage(table, columns(table, shape), rows[table]) for table in rows}
+    return Content(received, document.data_hash, staged)
 
 
 def prepare_ahead(preparer: Preparer, requests: list[Request], jobs: int) -> Iterator[Ready | Settled]:

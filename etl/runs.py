@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -34,6 +34,7 @@ PRECEDENCE = (
 class Outcome(StrEnum):
     """What became of a document."""
 
+    NOT_MODIFIED = "not_modified"
     NOT_PUBLISHED = "not_published"
     FAILED = "failed"
     LOADED = "loaded"
@@ -116,6 +117,11 @@ class Summary:
         return "ok" if not bad else "failed" if bad == self.requested else "partial"
 
     @property
+    def row_count(self) -> int:
+        """How many rows were compared or written so far."""
+        return sum(n.inserted + n.updated + n.withdrawn + n.unchanged for n in self.rows.values())
+
+    @property
     def days(self) -> str:
         """The days asked for, in words."""
         return days_in_words(self.first_day, self.last_day)
@@ -162,10 +168,15 @@ class Summary:
         """What became of the rows, unless no document had news."""
         if not self.documents[Outcome.LOADED]:
             return ["rows: none touched"]
-        lines = [f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}"]
-        for table, n in self.rows.items():
-            lines.append(f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}")
-        return lines
+        return row_table(self.rows)
+
+
+def row_table(rows: Mapping[str, RowCounts]) -> list[str]:
+    """Row counts as a table for people, a line per table."""
+    head = f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}"
+    return [head] + [
+        f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}" for table, n in rows.items()
+    ]
 
 
 def days_in_words(first_day: date, last_day: date) -> str:

@@ -1,6 +1,7 @@
-"""The schema: applies the files of `sql/ddl` in order, once each, and refuses what it does not know.
+"""The schema: applies the files of `sql/ddl` in order, once each, and those of `sql/views` whenever they change.
 
-Changes only by new files: an applied file that has changed since is an error.
+Tables change only by new files: an applied file of `sql/ddl` that has changed since is an error. Views and functions
+are `create or replace`, and follow their file.
 """
 
 import hashlib
@@ -12,12 +13,14 @@ from etl.database import SQL, Connection, fetch_all, fetch_one, transaction
 from etl.errors import DatabaseError
 from etl.logs import get_logger
 
+FOLDERS = ("ddl", VIEWS := "views")
+
 log = get_logger()
 
 
 def files() -> dict[str, Path]:
     """The files that make the schema, by their name below `sql/`, in the order in which they apply."""
-    return {f"ddl/{path.name}": path for path in sorted((SQL / "ddl").glob("*.sql"))}
+    return {f"{folder}/{path.name}": path for folder in FOLDERS for path in sorted((SQL / folder).glob("*.sql"))}
 
 
 def upgrade(conn: Connection) -> list[str]:
@@ -33,19 +36,20 @@ def upgrade(conn: Connection) -> list[str]:
 
 
 def missing(conn: Connection) -> list[str]:
-    """The files not applied yet, after checking those that are."""
+    """The files not applied yet, or changed since where they may, after checking those that are."""
     applied = _applied(conn)
     shipped = {name: _checksum(path.read_text(encoding="utf-8")) for name, path in files().items()}
     if unknown := sorted(applied.keys() - shipped.keys()):
         raise DatabaseError(
             f"the schema was made by a newer version of this program (it has {unknown[-1]}): upgrade the program"
         )
-    for name, checksum in applied.items():
-        if checksum != shipped[name]:
+    changed = {name for name, checksum in applied.items() if checksum != shipped[name]}
+    for name in sorted(changed):
+        if not name.startswith(VIEWS):
             raise DatabaseError(
                 f"sql/{name} has changed since it was applied here: restore the file, and make changes in a new one"
             )
-    return [name for name in shipped if name not in applied]
+    return [name for name in shipped if name not in applied or name in changed]
 
 
 def require(conn: Connection) -> None:
@@ -67,7 +71,11 @@ def _apply(conn: Connection, name: str, text: str) -> None:
     try:
         with transaction(conn), conn.cursor() as cursor:
             cursor.execute(text)
-            cursor.execute("insert into ops.migration (file, checksum) values (%s, %s)", (name, _checksum(text)))
+            cursor.execute(
+                "insert into ops.migration (file, checksum) values (%s, %s) on conflict (file)"
+                " do update set checksum = excluded.checksum, applied_at = excluded.applied_at",
+                (name, _checksum(text)),
+            )
     except (errors.DuplicateTable, errors.DuplicateSchema) as error:
         raise DatabaseError(
             f"sql/{name} cannot be applied, {error.diag.message_primary}: "

@@ -170,6 +170,9 @@ class Api:
     url: str
     answers: dict[str, Any] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    # Whether it answers with validators, and with 304 to those that are up to date.
+    conditional: bool = False
+    not_modified: list[str] = field(default_factory=list)
 
     def answer(self, request: Request) -> Response:
         address = request.path.removeprefix("/v2/")
@@ -181,8 +184,13 @@ class Api:
             return found
         if isinstance(found, int):
             return Response("<html>no</html>", status=found, content_type="text/html")
-        body = found if isinstance(found, bytes) else encode(found)
-        return Response(body, content_type="application/json")
+        response = Response(found if isinstance(found, bytes) else encode(found), content_type="application/json")
+        if self.conditional:
+            response.add_etag()
+            response.make_conditional(request)
+        if response.status_code == 304:
+            self.not_modified.append(address)
+        return response
 
 
 @pytest.fixture

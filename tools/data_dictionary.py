@@ -15,7 +15,7 @@ from etl.declaration import CALCULATED, DETAIL_TABLE, NATION, REPORT_TABLE, SHAP
 from etl.pipeline import LoadOptions, run
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
-SCHEMAS = ("public", "history", "ops")
+SCHEMAS = ("public", "mart", "history", "ops")
 HEAD = """# Data dictionary
 
 Made by `make dictionary` from the comments of the schema and from `etl/declaration.py`; a test fails when it is
@@ -101,6 +101,8 @@ def path(table: Table, column: Column) -> str:
 
 def null_rule(table: Table, column: Column) -> str:
     """When the value may be missing."""
+    if table.schema == "mart":
+        return ""
     if column.required:
         return "never"
     if table.schema != "public" or table.name not in TABLES:

@@ -33,7 +33,7 @@ inner join pg_namespace as namespace on relation.relnamespace = namespace.oid
 inner join pg_attribute as attribute on attribute.attrelid = relation.oid
 where
     namespace.nspname = any(%s)
-    and relation.relkind = 'r'
+    and relation.relkind in ('r', 'v')
     and attribute.attnum > 0
     and not attribute.attisdropped
 order by namespace.nspname <> 'public', namespace.nspname, relation.oid, attribute.attnum

@@ -50,7 +50,7 @@ create table ops.document (
     document_id bigint generated always as identity primary key,
     sha256 text not null unique,
     data_hash text,
-    body bytea not null,
+    body bytea,
     size_bytes bigint not null check (size_bytes >= 0)
 );
 alter table ops.document alter column body set storage external;
@@ -58,7 +58,7 @@ comment on table ops.document is 'One row per distinct document received: its by
 comment on column ops.document.document_id is 'Number of the document; gaps are normal.';
 comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal; equals sha256sum of the file.';
 comment on column ops.document.data_hash is 'SHA-256 of the data subtree in canonical form: build time, key order and white space do not count. Null where the contract is broken.';
-comment on column ops.document.body is 'The body, gzip-compressed: as received where the source compressed it, else by the loader.';
+comment on column ops.document.body is 'The body, gzip-compressed: as received where the source compressed it, else by the loader. Null after `prune`.';
 comment on column ops.document.size_bytes is 'Length of the decompressed body, in bytes.';
 
 create table ops.document_load (
@@ -75,6 +75,8 @@ create table ops.document_load (
     known_at timestamptz not null unique,
     build_time timestamptz,
     processing_key text not null,
+    etag text,
+    last_modified text,
     changed_rows bigint not null default 0 check (changed_rows >= 0),
     check ((outcome = 'rejected') = (reason is not null))
 );
@@ -93,4 +95,6 @@ comment on column ops.document_load.reason is 'Why it was rejected, with the pat
 comment on column ops.document_load.known_at is 'When the warehouse learned it (UTC instant), strictly increasing. Rows written by this load have it as known_from.';
 comment on column ops.document_load.build_time is 'When the source says it built the document (meta.build_time, UTC instant).';
 comment on column ops.document_load.processing_key is 'Hash of the rules that turned the document into rows.';
+comment on column ops.document_load.etag is 'Validator of the document, to ask for it only if it has changed; null if it was not wholly loaded.';
+comment on column ops.document_load.last_modified is 'Validator of the document, as etag.';
 comment on column ops.document_load.changed_rows is 'How many rows of the star it inserted, updated or withdrew; 0 for one that confirmed what was known.';

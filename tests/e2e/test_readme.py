@@ -71,10 +71,13 @@ def test_make_alone_lists_the_targets() -> None:
 def test_the_queries_of_the_readme_run(loaded_dsn: str) -> None:
     from etl import config, database
 
-    classic, deaths = blocks("sql")
+    classic, deaths, past = blocks("sql")
     assert classic.split() == CLASSIC_QUERY.split()
     with database.connect(config.Database(loaded_dsn)) as conn:
         rows = fetch_all(conn, deaths)
+        assert fetch_all(conn, past) == []
+        yesterday = past.replace("now() - interval '1 day'", "now()")
+        assert len(fetch_all(conn, yesterday)) == 7
     assert (len(rows), str(rows[0][0]), rows[0][1:]) == (31, "2021-01-01", (25971, 585))
 
 

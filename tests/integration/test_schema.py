@@ -32,7 +32,7 @@ join Testing_Fact on Cases_Dimension.cases_id = Testing_Fact.cases_id
 join Hospitalization_Fact on Cases_Dimension.cases_id = Hospitalization_Fact.cases_id
 join Death_Fact on Cases_Dimension.cases_id = Death_Fact.cases_id;
 """
-PROJECT_SCHEMAS = ("public", "history", "ops")
+PROJECT_SCHEMAS = ("public", "history", "ops", "mart")
 
 
 @pytest.fixture
@@ -266,6 +266,15 @@ def test_an_applied_file_that_has_changed_is_refused(conn: Connection) -> None:
         cursor.execute("update ops.migration set checksum = 'x' where file = 'ddl/020_facts.sql'")
     with pytest.raises(DatabaseError, match=r"sql/ddl/020_facts\.sql has changed since it was applied"):
         schema.upgrade(conn)
+
+
+def test_a_changed_view_is_applied_again(conn: Connection) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute("drop view mart.daily_summary cascade")
+        cursor.execute("update ops.migration set checksum = 'x' where file = 'views/020_mart.sql'")
+    assert schema.upgrade(conn) == ["views/020_mart.sql"]
+    assert fetch_all(conn, "select * from mart.daily_summary") == []
+    assert schema.upgrade(conn) == []
 
 
 def test_a_file_that_fails_leaves_nothing_behind(

@@ -60,7 +60,8 @@ def test_the_json_has_every_count_and_trouble() -> None:
         "to": "2021-01-02",
         "locations": "all",
         "documents": {
-            "requested": 3, "not_published": 0, "failed": 1, "loaded": 1, "unchanged": 0, "stale": 0, "rejected": 1,
+            "requested": 3, "not_modified": 0, "not_published": 0, "failed": 1, "loaded": 1, "unchanged": 0,
+            "stale": 0, "rejected": 1,
         },
         "revisions": 55,
         "drift": [{"change": "path added", "path": "data.cases.x"}],

@@ -1,0 +1,114 @@
+"""Rebuilds the star and its history from the stored bytes, under today's rules; drops bytes that are old."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from etl import contract, locations
+from etl.contract import Expected
+from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
+from etl.declaration import TABLES
+from etl.errors import ContractError, DatabaseError, ExitCode
+from etl.extract import Received, history_of
+from etl.load import Loader, RowCounts
+from etl.locations import Location
+from etl.logs import get_logger
+from etl.prepare import Request, flatten
+
+EVENT = (
+    "document_load_id", "run_id", "document_id", "address", "location_id", "first_day", "last_day",
+    "known_at", "build_time", "change", "is_pruned",
+)  # fmt: skip
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay did."""
+
+    documents: int = 0
+    rejected: list[dict[str, str]] = field(default_factory=list)
+    rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """5 where a document that was loaded before breaks today's contract."""
+        return ExitCode.REJECTED if self.rejected else ExitCode.OK
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "exit_code": int(self.exit_code),
+            "documents": self.documents,
+            "rejected": self.rejected,
+            "rows": {table: asdict(counts) for table, counts in self.rows.items()},
+        }
+
+
+def replay(conn: Connection, selection: str, progress: Callable[[int, int, int], None]) -> Replayed:
+    """Walks the loads of the selected locations again; the caller holds the run lock.
+
+    One transaction, with `delete` and not `truncate`: readers see the old star until it commits. Raises
+    `DatabaseError` if bytes that it needs were pruned.
+    """
+    chosen = {location.location_id: location for location in locations.choose(conn, selection)}
+    ids = {"location_ids": list(chosen)}
+    events = [dict(zip(EVENT, row, strict=True)) for row in fetch_all(conn, read_sql("replay/events.sql"), ids)]
+    if pruned := sum(event["is_pruned"] for event in events):
+        raise DatabaseError(
+            f"the bytes of {pruned} documents were pruned: a replay would lose what they revised; "
+            "choose other locations with --locations"
+        )
+    loader, done = Loader(conn, dry_run=False, allow_withdrawals=True), Replayed()
+    with transaction(conn):
+        _clear(conn, list(chosen))
+        for event in events:
+            _load_again(loader, event, chosen[event["location_id"]], done)
+            progress(done.documents + len(done.rejected), len(events), sum(n.inserted for n in done.rows.values()))
+    return done
+
+
+def _clear(conn: Connection, location_ids: list[int]) -> None:
+    with conn.cursor() as cursor:
+        for table in TABLES:
+            for name in (f"public.{table}", f"history.{table}_revision"):
+                cursor.execute(f"delete from {name} where location_id = any(%s)", (location_ids,))  # noqa: S608 (declared names)
+
+
+def _load_again(loader: Loader, event: dict[str, Any], location: Location, done: Replayed) -> None:
+    compressed, sha256 = fetch_one(
+        loader.conn, "select body, sha256 from ops.document where document_id = %s", (event["document_id"],)
+    )
+    received = Received(gzip.decompress(compressed), bytes(compressed), sha256)
+    _, day = history_of(event["address"])
+    request = Request(location, date.fromisoformat(day) if day else None, event["first_day"], event["last_day"])
+    try:
+        document = contract.decode(received.body, Expected(location.shape, location.code, request.day))
+    except ContractError as error:
+        done.rejected.append({"address": event["address"], "reason": str(error)})
+        log.warning("document rejected", extra={"address": event["address"], "reason": str(error)})
+        return
+    loaded = loader.load_again(event, flatten(request, received, document))
+    done.documents += 1
+    for table, counts in loaded.rows.items():
+        done.rows[table].add(counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was dropped, and which locations can no longer be replayed (code -> revisions lost before)."""
+
+    documents: int
+    size_bytes: int
+    lost: dict[str, str]
+
+
+def prune(conn: Connection, older_than_days: int) -> Pruned:
+    """Drops the bytes of documents received longer ago, but for the last whole one of each address."""
+    with transaction(conn):
+        dropped = fetch_all(conn, read_sql("prune/old_bytes.sql"), {"days": older_than_days})
+        lost = dict(fetch_all(conn, read_sql("prune/lost_replay.sql")))
+    return Pruned(len(dropped), sum(size for _, size in dropped), lost)

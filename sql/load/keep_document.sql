@@ -1,0 +1,23 @@
+-- The id of a content, which is stored unless it is there; a hash that is new for it (it was rejected before, or other
+-- rules hold now) is noted.
+with known as (
+    update ops.document
+    set data_hash = %(data_hash)s
+    where sha256 = %(sha256)s
+    returning document_id
+),
+
+added as (
+    insert into ops.document (sha256, data_hash, body, size_bytes)
+    select
+        %(sha256)s,
+        %(data_hash)s,
+        %(body)s,
+        %(size_bytes)s
+    where not exists (select from known)
+    returning document_id
+)
+
+select document_id from known
+union all
+select document_id from added;

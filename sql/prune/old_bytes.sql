@@ -1,0 +1,21 @@
+-- Drops the bytes of documents older than a number of days, but of each address the last one that was wholly loaded.
+with latest as (
+    select distinct on (address) document_id
+    from ops.document_load
+    where outcome = 'loaded'
+    order by address asc, last_day - first_day desc, document_load_id desc
+),
+
+recent as (
+    select document_id
+    from ops.document_load
+    where known_at >= clock_timestamp() - make_interval(days => %(days)s)
+)
+
+update ops.document
+set body = null
+where
+    body is not null
+    and document_id not in (select document_id from latest)
+    and document_id not in (select document_id from recent)
+returning document_id, size_bytes;

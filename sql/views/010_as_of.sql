@@ -1,0 +1,33 @@
+-- What was believed at any time: history.<table>_as_of(instant), for every table that has a history.
+-- Made from the tables' own columns, so that none can be forgotten.
+
+do $$
+declare
+    tracked text;
+    columns text;
+begin
+    foreach tracked in array array[
+        'cases_dimension', 'cases_fact', 'testing_fact', 'hospitalization_fact', 'death_fact', 'testing_detail_fact'
+    ] loop
+        select string_agg(quote_ident(attname), ', ' order by attnum) into strict columns
+        from pg_attribute
+        where attrelid = format('public.%I', tracked)::regclass and attnum > 0 and not attisdropped;
+
+        execute format(
+            $create$
+                create or replace function history.%1$I(at timestamptz) returns setof public.%2$I
+                language sql stable parallel safe as $body$
+                    select %3$s from public.%2$I where known_from <= at
+                    union all
+                    select %3$s from history.%4$I where known_from <= at and at < known_to
+                $body$
+            $create$,
+            tracked || '_as_of', tracked, columns, tracked || '_revision'
+        );
+        execute format(
+            'comment on function history.%I(timestamptz) is %L',
+            tracked || '_as_of', format('The rows of %s as they were believed at an instant.', tracked)
+        );
+    end loop;
+end
+$$;

@@ -1,0 +1,262 @@
+"""What was believed when: revisions, views of the past, replay, pruned bytes; any sequence of documents."""
+
+import hashlib
+import json
+from copy import deepcopy
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl import config, contract, database, replay
+from etl.database import Connection, fetch_all
+from etl.declaration import REPORT_TABLE, STATE, TABLES
+from etl.errors import DatabaseError
+from etl.pipeline import LoadOptions, run
+from tests.conftest import copied
+from tests.documents import Json, document, encode, report, state_history
+from tests.integration.test_load import Warehouse, days
+
+ADDRESS = "states/ca/daily.json"
+KEYS = ("location_id", "report_date", "cases_id", "test_id")
+STAMPS = ("known_from", "known_to", "run_id", "document_id", "source_built_at", "superseded_by_run_id")
+
+
+@pytest.fixture
+def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
+    return Warehouse(conn, tmp_path)
+
+
+def replay_all(warehouse: Warehouse, selection: str = "all") -> replay.Replayed:
+    return replay.replay(warehouse.conn, selection, lambda *_: None)
+
+
+def checksums(warehouse: Warehouse) -> dict[str, str]:
+    """A checksum of every row of the star and its history, times and all."""
+    found = {}
+    for table in TABLES:
+        for name in (table, f"history.{table}_revision"):
+            rows = warehouse.rows(f"select t::text from {name} as t order by 1")
+            found[name] = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return found
+
+
+# --- views of the past ---
+
+
+def test_the_past_can_be_asked_for(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    (before,) = warehouse.rows("select max(known_at) from ops.document_load")[0]
+    warehouse.history(days(4) | {"2021-01-02": {"cases__total": 21, "outcomes__death__total": 5}})
+    then = "select total_cases, total_deaths from mart.daily_summary_as_of(%s) order by report_date"
+    assert fetch_all(warehouse.conn, then, (before,)) == [(10, None), (20, None), (30, None)]
+    assert fetch_all(warehouse.conn, then, ("infinity",)) == [(10, None), (21, 5), (30, None), (40, None)]
+    assert fetch_all(warehouse.conn, then, ("-infinity",)) == []
+    now = warehouse.rows("select total_cases, total_deaths from mart.daily_summary order by report_date")
+    assert now == fetch_all(warehouse.conn, then, ("infinity",))
+
+
+def test_each_changed_number_is_a_row_of_the_revision_history(warehouse: Warehouse) -> None:
+    history = days(20, tests__pcr__people__total=7)
+    first = warehouse.history(history)
+    second = warehouse.history(
+        history | {"2021-01-02": {"cases__total": 21, "cases__confirmed": 8, "tests__pcr__people__total": 9}}
+    )
+    third = warehouse.history({day: values for day, values in history.items() if day != "2021-01-03"})
+    columns = (
+        "report_date::text, fact, test_type, measure, old_value::int, new_value::int, kind, run_id,"
+        " known_from::date - report_date = lag_days"
+    )
+    found = warehouse.rows(f"select {columns} from mart.revision_history order by run_id, report_date, fact, measure")
+    assert found == [
+        ("2021-01-02", "cases_fact", None, "confirmed_cases", None, 8, "revised", second.run_id, True),
+        ("2021-01-02", "cases_fact", None, "total_cases", 20, 21, "revised", second.run_id, True),
+        ("2021-01-02", "testing_detail_fact", "pcr", "value", 7, 9, "revised", second.run_id, True),
+        ("2021-01-02", "cases_fact", None, "confirmed_cases", 8, None, "revised", third.run_id, True),
+        ("2021-01-02", "cases_fact", None, "total_cases", 21, 20, "revised", third.run_id, True),
+        ("2021-01-02", "testing_detail_fact", "pcr", "value", 9, 7, "revised", third.run_id, True),
+        ("2021-01-03", "cases_fact", None, "total_cases", 30, None, "withdrawn", third.run_id, True),
+        ("2021-01-03", "testing_detail_fact", "pcr", "value", 7, None, "withdrawn", third.run_id, True),
+    ]
+    assert first.revisions == 0
+
+
+def test_every_tracked_table_can_be_asked_for_its_past(conn: Connection) -> None:
+    for table in TABLES:
+        current = fetch_all(conn, f"select * from history.{table}_as_of('infinity')")
+        assert current == []
+
+
+# --- replay ---
+
+
+def revise(warehouse: Warehouse) -> None:
+    """A history with a revision, a withdrawal, a return, a range, a single day and another source."""
+    warehouse.history(days(20, tests__pcr__people__total=7))
+    warehouse.history(days(20) | {"2021-01-02": {"cases__total": 21}})
+    without = days(20)
+    del without["2021-01-07"]
+    warehouse.history(without)
+    warehouse.history(days(21, cases__confirmed=1), first_day=date(2021, 1, 5), last_day=date(2021, 1, 12))
+    single = document(report(STATE, "2021-01-20", "CA", cases__total=777))
+    warehouse.publish("states/ca/2021-01-20.json", single)
+    warehouse.load(day=date(2021, 1, 20))
+    other = Warehouse(warehouse.conn, warehouse.folder / "other")
+    other.history(days(22))
+
+
+def test_a_replay_ends_with_identical_tables_times_included(warehouse: Warehouse) -> None:
+    revise(warehouse)
+    before = checksums(warehouse)
+    assert len(set(before.values())) > 6
+    done = replay_all(warehouse)
+    assert (done.documents, done.exit_code) == (6, 0)
+    assert checksums(warehouse) == before
+
+
+def test_a_replay_mends_what_was_damaged_and_leaves_other_locations_alone(warehouse: Warehouse) -> None:
+    warehouse.publish("states/ny/daily.json", state_history("NY", days(5)))
+    warehouse.load(locations="ny")
+    revise(warehouse)
+    before = checksums(warehouse)
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("delete from death_fact; update cases_fact set total_cases = 0 where location_id = 6")
+    assert replay_all(warehouse, "ca").documents == 6
+    assert warehouse.rows("select count(*) from death_fact where location_id = 36") == [(0,)]
+    replay_all(warehouse)
+    assert checksums(warehouse) == before
+
+
+def test_a_replay_of_the_whole_snapshot_is_identical(loaded_dsn: str, tmp_path: Path) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn:
+        loaded = Warehouse(conn, tmp_path)
+        before = checksums(loaded)
+        assert replay_all(loaded).documents == 57
+        assert checksums(loaded) == before
+
+
+def test_a_reader_sees_the_old_star_until_the_replay_commits(warehouse: Warehouse, dsn: str) -> None:
+    warehouse.history(days(5))
+    seen: list[Any] = []
+    with database.connect(config.Database(dsn)) as reader:
+
+        def look(*_: object) -> None:
+            seen.extend(fetch_all(reader, "select count(*) from cases_fact"))
+
+        replay.replay(warehouse.conn, "all", look)
+    assert seen == [(5,)]
+
+
+def test_a_document_that_today_s_contract_rejects_is_named(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.history(days(2))
+    monkeypatch.setattr(contract, "LAST_DAY", date(2021, 1, 1))
+    done = replay_all(warehouse)
+    assert (done.documents, done.exit_code, done.rejected[0]["address"]) == (0, 5, ADDRESS)
+    assert done.as_json()["rejected"][0]["reason"].startswith("data.date: 2021-01-02 is outside")
+
+
+def test_pruning_drops_old_bytes_and_says_what_a_replay_loses(warehouse: Warehouse) -> None:
+    revise(warehouse)
+    assert replay.prune(warehouse.conn, 1).documents == 0
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.document_load set known_at = known_at - interval '2 days'")
+    pruned = replay.prune(warehouse.conn, 1)
+    assert (pruned.documents, list(pruned.lost), pruned.size_bytes > 0) == (4, ["CA"], True)
+    kept = warehouse.rows(
+        "select address from ops.document_load join ops.document using (document_id) where body is not null"
+    )
+    assert sorted(kept) == [("states/ca/2021-01-20.json",), (ADDRESS,)]
+    with pytest.raises(DatabaseError, match="the bytes of 4 documents were pruned"):
+        replay_all(warehouse)
+
+
+# --- any sequence of documents ---
+
+DAYS = [f"2021-01-0{day}" for day in range(1, 5)]
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "cases__total": st.integers(0, 3),
+        "outcomes__death__total": st.none() | st.integers(0, 3),
+        "tests__pcr__people__total": st.none() | st.integers(0, 3),
+        "tests__antigen__people__positive__calculated__seven_day_average": st.none() | st.integers(0, 2),
+        "meta__data_quality_grade": st.none() | st.sampled_from(["A", "None"]),
+    },
+)
+HISTORY = st.dictionaries(st.sampled_from(DAYS), VALUES, min_size=1)
+STEP = st.tuples(st.just("history"), HISTORY) | st.tuples(st.sampled_from(DAYS), VALUES)
+
+
+def star(conn: Connection, at: str | datetime = "infinity") -> dict[str, list[Any]]:
+    """The values of every table as believed at a time, without the times and numbers of loads."""
+    found = {}
+    for table in TABLES:
+        with conn.cursor() as cursor:
+            cursor.execute(f"select * from history.{table}_as_of(%s)", (at,))
+            assert cursor.description
+            names = [column.name for column in cursor.description]
+            keep = [index for index, name in enumerate(names) if name not in STAMPS]
+            rows = cursor.fetchall()
+        found[table] = sorted([tuple(row[index] for index in keep) for row in rows], key=repr)
+    return found
+
+
+def apply(state: dict[str, Json], step: tuple[str, Any]) -> dict[str, Json]:
+    """What should be known after a step: a history says everything, a single day its own."""
+    kind, said = step
+    return deepcopy(said) if kind == "history" else state | {kind: said}
+
+
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(STEP, min_size=1, max_size=6))
+def test_any_sequence_gives_the_last_state_and_each_state_as_of_then(
+    server_dsn: str, schema_template: str, tmp_path: Path, steps: list[tuple[str, Any]]
+) -> None:
+    with copied(server_dsn, schema_template) as dsn, copied(server_dsn, schema_template) as fresh_dsn:
+        with database.connect(config.Database(dsn)) as conn, database.connect(config.Database(fresh_dsn)) as fresh:
+            warehouse = Warehouse(conn, tmp_path / "steps")
+            state: dict[str, Json] = {}
+            believed: list[tuple[datetime, dict[str, list[Any]]]] = []
+            for number, step in enumerate(steps):
+                state = apply(state, step)
+                built = f"2021-05-03T00:00:{number:02}Z"
+                if step[0] == "history":
+                    warehouse.publish(ADDRESS, state_history("CA", step[1], built))
+                    summary = warehouse.load(allow_withdrawals=True)
+                else:
+                    single = report(STATE, step[0], "CA", **step[1])
+                    warehouse.publish(f"states/ca/{step[0]}.json", document(single, built))
+                    summary = warehouse.load(day=date.fromisoformat(step[0]))
+                assert summary.exit_code == 0
+                once = Warehouse(fresh, tmp_path / "once")
+                with fresh.cursor() as cursor:
+                    cursor.execute("truncate ops.run, ops.document, ops.document_load, cases_dimension cascade")
+                once.publish(ADDRESS, encode(state_history("CA", state)))
+                run(fresh, LoadOptions(source=str(once.folder), locations="ca"), {})
+                assert star(conn) == star(fresh)
+                (at,) = fetch_all(conn, "select clock_timestamp()")[0]
+                believed.append((at, star(conn)))
+            for at, then in believed:
+                assert star(conn, at) == then
+            before = checksums(warehouse)
+            replay_all(warehouse)
+            assert checksums(warehouse) == before
+            overlaps = [
+                fetch_all(
+                    conn,
+                    f"select count(*) from history.{table}_revision as one join history.{table}_revision as other"
+                    f" using ({', '.join(key for key in KEYS[:2])})"
+                    " where one.ctid <> other.ctid and one.known_from < other.known_to"
+                    " and other.known_from < one.known_to",
+                )
+                for table in TABLES
+                if table not in ("testing_detail_fact", REPORT_TABLE)
+            ]
+            assert overlaps == [[(0,)]] * 4

@@ -1,0 +1,108 @@
+"""A mirror: complete, resumable, conditional, and a source like any other."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from etl.database import Connection, fetch_all
+from etl.errors import SourceError
+from etl.extract import DirectorySource, HttpSource
+from etl.mirror import MANIFEST, Mirror, Mirrored, write_atomically
+from etl.pipeline import LoadOptions, run
+from tests.conftest import Api
+from tests.documents import document, encode, nation_day, snapshot, state_history
+from tests.integration.test_load import days, states_json
+
+
+@pytest.fixture
+def small(api: Api) -> Api:
+    """An API of the nation and California, with validators."""
+    api.conditional = True
+    api.answers["states.json"] = states_json(5)
+    api.answers["us/daily.json"] = document([nation_day("2021-01-01")["data"]])
+    api.answers["states/ca/daily.json"] = state_history("CA", days(2))
+    for day in ("2021-01-01", "2021-01-02"):
+        api.answers[f"states/ca/{day}.json"] = document(state_history("CA", days(2))["data"][0] | {"date": day})
+    return api
+
+
+def mirror(api: Api, folder: Path, *, single_days: bool = False) -> Mirrored:
+    made = Mirror(HttpSource(api.url, "test", 2), folder, 2, lambda *_: None)
+    return made.update(single_days=single_days)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_saved_as_received(small: Api, tmp_path: Path) -> None:
+    result = mirror(small, tmp_path)
+    assert (result.counts, result.exit_code) == ({"written": 3}, 0)
+    assert files(tmp_path) == {"states.json.gz", "us/daily.json.gz", "states/ca/daily.json.gz", MANIFEST}
+    for address in ("states.json", "us/daily.json", "states/ca/daily.json"):
+        body = gzip.decompress((tmp_path / f"{address}.gz").read_bytes())
+        assert body == encode(small.answers[address])
+
+
+def test_single_days_are_saved_on_request(small: Api, tmp_path: Path) -> None:
+    result = mirror(small, tmp_path, single_days=True)
+    # The nation's single day is not published there.
+    assert result.counts == {"written": 5, "not_published": 1}
+    assert (tmp_path / "states/ca/2021-01-02.json.gz").exists()
+
+
+def test_a_second_time_nothing_is_sent(small: Api, tmp_path: Path) -> None:
+    mirror(small, tmp_path)
+    before = {name: (tmp_path / name).stat().st_mtime_ns for name in files(tmp_path) if name != MANIFEST}
+    assert mirror(small, tmp_path).counts == {"not_modified": 3}
+    assert len(small.not_modified) == 3
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
+
+
+def test_what_is_missing_or_damaged_is_fetched_again(small: Api, tmp_path: Path) -> None:
+    mirror(small, tmp_path)
+    (tmp_path / "us/daily.json.gz").unlink()
+    (tmp_path / "states/ca/daily.json.gz").write_bytes(b"damaged")
+    assert mirror(small, tmp_path).counts == {"written": 2, "not_modified": 1}
+
+
+def test_without_validators_an_equal_document_is_not_written(small: Api, tmp_path: Path) -> None:
+    small.conditional = False
+    mirror(small, tmp_path)
+    (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text())
+    assert mirror(small, tmp_path).counts == {"not_modified": 3}
+
+
+def test_a_document_that_fails_is_named_and_fetched_the_next_time(small: Api, tmp_path: Path) -> None:
+    answer = small.answers["us/daily.json"]
+    small.answers["us/daily.json"] = 403
+    result = mirror(small, tmp_path)
+    assert (result.counts, result.failed, result.exit_code) == (
+        {"written": 2, "failed": 1}, {"us/daily.json": "status 403"}, 3,
+    )  # fmt: skip
+    small.answers["us/daily.json"] = answer
+    assert mirror(small, tmp_path).counts == {"written": 1, "not_modified": 2}
+
+
+def test_without_the_list_of_states_there_is_no_mirror(small: Api, tmp_path: Path) -> None:
+    del small.answers["states.json"]
+    with pytest.raises(SourceError, match=r"mirror needs states\.json of test"):
+        mirror(small, tmp_path)
+
+
+def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
+    from etl.extract import open_source
+
+    result = Mirror(open_source("snapshot", {}, 2), tmp_path, 2, lambda *_: None).update(single_days=False)
+    assert result.counts == {"written": 58}
+    assert DirectorySource(tmp_path, "x").fetch("us/daily.json").body == snapshot("us/daily.json")
+    assert run(conn, LoadOptions(source=str(tmp_path), locations="us,vi"), {}).exit_code == 0
+    assert fetch_all(conn, "select count(*) from cases_fact") == [(777,)]
+
+
+def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    write_atomically(target, b"new")
+    assert (target.read_bytes(), files(tmp_path)) == (b"new", {"file"})
