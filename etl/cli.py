@@ -60,10 +60,10 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except EtlError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error} (exit code {int(error.exit_code)})", file=sys.stderr)
         return error.exit_code
     except Interrupted as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error} (exit code {int(error.exit_code)})", file=sys.stderr)
         # Threads may still wait for the network; an ordinary exit would wait for them.
         sys.stdout.flush()
         os._exit(error.exit_code)

@@ -55,6 +55,7 @@ class Validators:
 
 
 NOTHING_KNOWN = Validators()
+NOT_ASKED = "not asked for, since the source cannot be reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +155,14 @@ class HttpSource:
         self.base = base
         self.name = name
         self._session = _session(jobs)
-        self._unreachable = ""
+        self._unreachable = False
 
     def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
         """GETs a document: bad statuses are retried by urllib3, bodies cut off midway here."""
         import stamina
 
         if self._unreachable:
-            raise FetchError(f"not asked for, since the source cannot be reached: {self._unreachable}")
+            raise FetchError(NOT_ASKED)
         stamina.instrumentation.set_on_retry_hooks([])
         for attempt in stamina.retry_context(
             on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
@@ -189,8 +190,8 @@ class HttpSource:
                 return _receive(response, deadline)
         except requests.ConnectionError as error:
             # After all retries: asking for each of the other documents would only take long.
-            self._unreachable = _reason(error)
-            raise FetchError(self._unreachable) from error
+            self._unreachable = True
+            raise FetchError(_reason(error)) from error
         except requests.RequestException as error:
             raise FetchError(_reason(error)) from error
 

@@ -14,7 +14,7 @@ from etl.contract import Expected, NotJsonError
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import FIRST_DAY, LAST_DAY, NATION
 from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
-from etl.extract import NOTHING_KNOWN, FetchError, Missing, Source
+from etl.extract import NOT_ASKED, NOTHING_KNOWN, FetchError, Missing, Source
 from etl.load import DocumentLoad, Loader
 from etl.logs import get_logger
 from etl.prepare import RUN_SECONDS, LastLoad, Preparer, Ready, Request, Settled, prepare_ahead
@@ -169,7 +169,7 @@ def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, 
         loader.confirm(last.document_load_id, prepared.received.validators)
     trouble = Trouble(request.location.code, request.day, prepared.reason)
     summary.count(outcome, trouble)
-    if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE):
+    if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE) and prepared.reason != NOT_ASKED:
         fields = {"run_id": summary.run_id, "address": request.address, "reason": prepared.reason}
         log.warning(f"document {outcome}", extra=fields)
 

@@ -160,7 +160,7 @@ class Summary:
             *self._row_lines(),
         ]
         for name, troubles in (("failed", self.failed), ("rejected", self.rejected)):
-            lines += [f"{name}: {each.location} {each.date or 'history'}: {each.reason}" for each in troubles]
+            lines += _trouble_lines(name, troubles)
         lines += [f"new in the source, not read: {path}" for path in sorted(self.new_paths)]
         return "\n".join(lines)
 
@@ -169,6 +169,14 @@ class Summary:
         if not self.documents[Outcome.LOADED]:
             return ["rows: none touched"]
         return row_table(self.rows)
+
+
+def _trouble_lines(name: str, troubles: list[Trouble]) -> list[str]:
+    """What went wrong, a line for each reason, so that a source that is down is one line and not fifty."""
+    reasons: dict[str, list[str]] = {}
+    for each in troubles:
+        reasons.setdefault(each.reason, []).append(f"{each.location} {each.date or 'history'}")
+    return [f"{name}: {', '.join(documents)}: {reason}" for reason, documents in reasons.items()]
 
 
 def row_table(rows: Mapping[str, RowCounts]) -> list[str]:

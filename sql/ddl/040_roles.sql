@@ -18,8 +18,17 @@ begin
         end if;
     end loop;
 
+    -- Everybody may look into public, unless an administrator has changed that.
+    if has_schema_privilege('public', 'usage with grant option') then
+        foreach wanted in array array['covid_loader', 'covid_reader'] loop
+            if exists (select from pg_roles where rolname = wanted) then
+                execute format('grant usage on schema public to %I', wanted);
+            end if;
+        end loop;
+    end if;
+
     if exists (select from pg_roles where rolname = 'covid_loader') then
-        grant usage on schema public, history, ops to covid_loader;
+        grant usage on schema history, ops to covid_loader;
         grant select on all tables in schema public, history, ops to covid_loader;
         grant insert, update, delete on
             cases_dimension, cases_fact, testing_fact, hospitalization_fact, death_fact, testing_detail_fact
@@ -31,7 +40,7 @@ begin
     end if;
 
     if exists (select from pg_roles where rolname = 'covid_reader') then
-        grant usage on schema public, history, ops to covid_reader;
+        grant usage on schema history, ops to covid_reader;
         grant select on all tables in schema public, history, ops to covid_reader;
         alter default privileges in schema public, history, ops grant select on tables to covid_reader;
     end if;

@@ -159,6 +159,8 @@ def test_psql_opens_in_the_container_as_the_loader(loaded: Project) -> None:
 def test_up_again_loads_nothing_new(loaded: Project) -> None:
     before = loaded.admin("select count(*), max(xmin::text::bigint) from cases_fact")
     assert loaded.compose("up", "--detach", "--wait", "db").returncode == 0
+    status = loaded.compose("run", "--rm", "-T", "etl", "status")
+    assert "21200 reports; database postgres_db on db" in status.stdout
     # docker compose up -d
     assert loaded.compose("up", "-d").returncode == 0
     code = loaded.run("docker", "wait", "covid-etl-test-etl-1")
@@ -281,6 +283,28 @@ def test_passwords_from_files_and_other_names(tmp_path: Path) -> None:
         made.compose("down", "--volumes")
 
 
+def test_a_database_whose_loader_could_not_be_made_is_not_healthy(tmp_path: Path) -> None:
+    for name in ("postgres", "loader"):
+        (tmp_path / name).write_text("secret")
+        (tmp_path / name).chmod(0o600)
+    made = Project(
+        "covid-etl-unreadable",
+        {
+            "COMPOSE_FILE": "docker-compose.yml:deploy/compose/secrets.yml",
+            "POSTGRES_PASSWORD_FILE": str(tmp_path / "postgres"),
+            "COVID_LOADER_PASSWORD_FILE": str(tmp_path / "loader"),
+            "POSTGRES_CONTAINER_NAME": "covid_etl_unreadable",
+            "POSTGRES_PORT": free_port(),
+        },
+    )
+    try:
+        up = made.compose("up", "--detach", "--wait", "--wait-timeout", "25", "db")
+        assert up.returncode != 0
+        assert "Permission denied" in made.compose("logs", "db").stdout
+    finally:
+        made.compose("down", "--volumes")
+
+
 def test_the_example_of_the_environment_is_the_compose_file_s_defaults() -> None:
     example = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "deploy/compose/secrets.yml").read_text()
@@ -306,8 +330,7 @@ def cron(loaded: Project, tmp_path: Path) -> Iterator[Path]:
     mailer.write_text(f"#!/bin/sh\ncat >>{tmp_path}/mail\n")
     mailer.chmod(0o755)
     lines = (ROOT / "deploy/cron/crontab").read_text()
-    lines = re.sub(r"^COVID_ETL_FOLDER=.*$", f"COVID_ETL_FOLDER={ROOT}", lines, flags=re.MULTILINE)
-    lines = re.sub(r"^COVID_ETL_LOG=.*$", f"COVID_ETL_LOG={log}", lines, flags=re.MULTILINE)
+    lines = lines.replace("/opt/covid-tracking-etl", str(ROOT)).replace("/var/log/covid-tracking-etl.log", str(log))
     lines = lines.replace("\n30 17 * * *", "\n* * * * *")
     names = "".join(
         f"{name}={value}\n" for name, value in (loaded.environ | {"COMPOSE_PROJECT_NAME": loaded.name}).items()
@@ -340,13 +363,14 @@ def wait_for(path: Path, text: str, seconds: float = 150) -> str:
 
 
 def test_cron_runs_the_container_and_mails_only_failures(loaded: Project, cron: Path) -> None:
-    log = wait_for(cron, "exit code 0\n")
+    log = wait_for(cron, "ok (run ")
+    assert ", exit code 0) from snapshot" in log
     assert "57 unchanged" in log
     mail = cron.parent / "mail"
     assert not mail.exists()
     session = loaded.hold_lock()
-    log = wait_for(cron, "exit code 75\n")
+    log = wait_for(cron, "(exit code 75)\n")
     loaded.release_lock(session)
     assert "another run holds the lock" in log
     if Path("/usr/sbin/sendmail").resolve() == (cron.parent / "sendmail").resolve():
-        assert "covid-tracking-etl: exit code 75" in wait_for(mail, "exit code 75", 20)
+        assert "another run holds the lock" in wait_for(mail, "exit code 75", 20)

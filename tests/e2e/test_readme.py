@@ -81,6 +81,11 @@ def test_the_queries_of_the_readme_run(loaded_dsn: str) -> None:
     assert (len(rows), str(rows[0][0]), rows[0][1:]) == (31, "2021-01-01", (25971, 585))
 
 
+def test_the_crontab_line_is_the_shipped_one() -> None:
+    (line,) = re.findall(r"^30 17 .*$", README, re.MULTILINE)
+    assert line in (ROOT / "deploy/cron/crontab").read_text().splitlines()
+
+
 def test_the_table_of_commands_is_the_program_s() -> None:
     table = re.search(r"^\| command \| does \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
     assert table

@@ -98,7 +98,8 @@ def said(result: Any, code: int) -> str:
     lines = [line for line in result.stderr.splitlines() if not line.startswith("20")]
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("covid-tracking-etl: ")
-    return str(lines[0].removeprefix("covid-tracking-etl: "))
+    assert lines[0].endswith(f" (exit code {code})")
+    return str(lines[0].removeprefix("covid-tracking-etl: ").removesuffix(f" (exit code {code})"))
 
 
 def test_a_server_that_is_not_there(command: Command) -> None:

@@ -126,7 +126,9 @@ def test_wrong_usage_exits_2_and_says_why(
 
 def test_an_unknown_command_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["laod"]) == 2
-    assert capsys.readouterr().err == (f"covid-tracking-etl: 'laod' is no command; there are {', '.join(COMMANDS)}\n")
+    assert capsys.readouterr().err == (
+        f"covid-tracking-etl: 'laod' is no command; there are {', '.join(COMMANDS)} (exit code 2)\n"
+    )
 
 
 def test_today_and_yesterday_are_those_of_new_york(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,17 @@ def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     assert lines[-2:] == ["failed: CA history: why", "new in the source, not read: data.cases.x"]
 
 
+def test_the_text_says_each_reason_once() -> None:
+    made = summary()
+    for location in ("CA", "NY"):
+        made.count(Outcome.FAILED, Trouble(location, None, "cannot be reached"))
+    made.count(Outcome.FAILED, Trouble("WA", date(2021, 1, 1), "status 500"))
+    assert made.as_text().splitlines()[-2:] == [
+        "failed: CA history, NY history: cannot be reached",
+        "failed: WA 2021-01-01: status 500",
+    ]
+
+
 def test_the_text_of_a_day_without_anything_says_so() -> None:
     lines = summary(Outcome.NOT_PUBLISHED).as_text().splitlines()
     assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
