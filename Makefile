@@ -39,6 +39,7 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra local --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 
 .PHONY: erd
 erd: .venv/local ## draw erd.png from the live schema (needs Graphviz)
@@ -47,6 +48,10 @@ erd: .venv/local ## draw erd.png from the live schema (needs Graphviz)
 .PHONY: dictionary
 dictionary: .venv/local ## write docs/data-dictionary.md from the live schema
 	PYTHONPATH=. $(BIN)/python tools/data_dictionary.py
+
+.PHONY: bench
+bench: .venv/bench ## measure speed and memory, beside floors and rivals (a quarter of an hour)
+	$(BIN)/python -m bench.run
 
 .PHONY: verify-snapshot
 verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path

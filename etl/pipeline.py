@@ -25,7 +25,6 @@ NATION_HISTORY = "us/daily.json"
 
 log = get_logger()
 
-
 Progress = Callable[[int, int, int], None]
 
 
@@ -98,7 +97,7 @@ def _recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     try:
         yield
     except (Interrupted, Exception) as error:
-        summary.ended_by = error.exit_code if isinstance(error, Interrupted | EtlError) else ExitCode.BUG
+        summary.ended_by = _exit_code(error)
         log.warning("run ended early", extra=_fields(summary))
         # The error on its way up tells more than the failure to record it.
         with contextlib.suppress(psycopg2.Error):
@@ -106,6 +105,13 @@ def _recorded(conn: Connection, summary: Summary) -> Iterator[None]:
         raise
     runs.close_run(conn, summary)
     log.info("run ended", extra=_fields(summary))
+
+
+def _exit_code(error: BaseException) -> ExitCode:
+    """The exit code that an error will end the command with."""
+    if isinstance(error, Interrupted | EtlError):
+        return error.exit_code
+    return ExitCode.DATABASE if isinstance(error, psycopg2.Error) else ExitCode.BUG
 
 
 def _fields(summary: Summary) -> dict[str, Any]:

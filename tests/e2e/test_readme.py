@@ -64,7 +64,7 @@ def test_a_make_target_of_the_readme_is_there(line: str) -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load test test-docker lint lock erd dictionary verify-snapshot clean"
+    targets = "load test test-docker lint lock erd dictionary bench verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 

@@ -150,6 +150,37 @@ def test_a_reader_sees_the_old_star_until_the_replay_commits(warehouse: Warehous
     assert seen == [(5,)]
 
 
+def test_a_reader_s_long_transaction_neither_stops_a_load_nor_sees_it(warehouse: Warehouse, dsn: str) -> None:
+    warehouse.history(days(5))
+    with database.connect(config.Database(dsn)) as reader, database.transaction(reader):
+        count = "select count(*), sum(total_cases) from cases_fact"
+        with reader.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+        before = fetch_all(reader, count)
+        assert warehouse.history(days(9, cases__confirmed=1)).exit_code == 0
+        assert fetch_all(reader, count) == before
+    assert warehouse.rows("select count(*) from cases_fact") == [(9,)]
+
+
+def test_the_order_of_locations_does_not_matter(warehouse: Warehouse, server_dsn: str, schema_template: str) -> None:
+    for state in ("ca", "ny", "wa"):
+        warehouse.publish(f"states/{state}/daily.json", state_history(state.upper(), days(4)))
+    with copied(server_dsn, schema_template) as dsn, database.connect(config.Database(dsn)) as other:
+        for selection in ("wa", "ca", "ny"):
+            run(other, LoadOptions(source=str(warehouse.folder), locations=selection), {})
+        warehouse.load(locations="ca,ny,wa")
+        assert star(warehouse.conn) == star(other)
+
+
+def test_a_rebuilt_schema_is_loaded_anew(warehouse: Warehouse) -> None:
+    warehouse.history(days(4))
+    before = star(warehouse.conn)
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("drop schema ops, history, mart, public cascade; create schema public")
+    assert warehouse.load().rows["cases_fact"].inserted == 4
+    assert star(warehouse.conn) == before
+
+
 def test_a_document_that_today_s_contract_rejects_is_named(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

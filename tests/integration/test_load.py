@@ -482,7 +482,7 @@ def test_a_run_that_fails_in_the_database_is_closed_as_failed(warehouse: Warehou
         cursor.execute("alter table death_fact add constraint no_more check (false)")
     with pytest.raises(Exception, match="no_more"):
         warehouse.history(days(1))
-    assert warehouse.rows("select status from ops.run") == [("failed",)]
+    assert warehouse.rows("select status, exit_code from ops.run") == [("failed", 6)]
     for table in (*TABLES, "ops.document", "ops.document_load"):
         assert warehouse.rows(f"select count(*) from {table}") == [(0,)], table
 

@@ -1,0 +1,286 @@
+"""Measures the loader against floors and rivals, interleaved in one run: `make bench`.
+
+    python -m bench.run [--rounds 5] [--only NAME ...]
+
+Every measurement is a whole process, its wall time and peak memory taken by the operating system. Medians of the
+rounds are printed as the table of docs/performance.md, with ratios: on a noisy machine only ratios mean something.
+"""
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from bench import inputs
+from etl import config, database, schema, server
+from etl.declaration import TABLES
+
+MAIN = str(config.ROOT / "main.py")
+
+
+@dataclass
+class Measured:
+    """Seconds and peak megabytes of every round."""
+
+    seconds: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+
+class Bench:
+    """The server under test, the folders that are served, the figures so far."""
+
+    def __init__(self, work: Path, server_dsn: str, stack: ExitStack) -> None:
+        self.work, self.server_dsn, self.stack = work, server_dsn, stack
+        self.figures: dict[str, Measured] = {}
+        self.plain = self.validating = self.revised = ""
+        self.changed = 0
+        self.scaled: dict[int, tuple[list[tuple[int, str]], str]] = {}
+
+    def serve(self, folder: Path, *, validators: bool = False) -> str:
+        """Serves a folder until the end of the run; returns the URL."""
+        port = free_port()
+        command = [sys.executable, "-m", "bench.serve", str(folder), str(port)]
+        process = subprocess.Popen(command + (["--validators"] if validators else []), cwd=config.ROOT)
+        self.stack.callback(process.kill)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return f"http://127.0.0.1:{port}"
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """A database that ends with the block."""
+        name = f"bench_{uuid4().hex[:12]}"
+        self.admin(f"create database {name} template {template}")
+        try:
+            yield make_dsn(self.server_dsn, dbname=name)
+        finally:
+            self.admin(f"drop database {name} with (force)")
+
+    def admin(self, statement: str) -> None:
+        """Runs a statement of the administrator; a checkpoint first, so that no measurement pays for another's."""
+        connection = psycopg2.connect(self.server_dsn)
+        connection.autocommit = True
+        connection.cursor().execute("checkpoint")
+        connection.cursor().execute(statement)
+        connection.close()
+
+    def measure(self, name: str, dsn: str, *command: str) -> str:
+        """Runs a command to its end; returns what it printed."""
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as log:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=config.ROOT, env=os.environ | {"DATABASE_URL": dsn},
+                stdout=output, stderr=log,
+            )  # fmt: skip
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.monotonic() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+            output.seek(0)
+            log.seek(0)
+            printed, said = output.read(), log.read()
+        if process.returncode:
+            raise SystemExit(f"{name} failed with {process.returncode}: {said}")
+        figures = self.figures.setdefault(name, Measured())
+        figures.seconds.append(seconds)
+        figures.megabytes.append(usage.ru_maxrss / 1024)
+        return printed
+
+    def load(self, name: str, dsn: str, url: str, *options: str) -> dict[str, Any]:
+        """Measures one load of ours; returns its summary."""
+        summary: dict[str, object] = json.loads(
+            self.measure(name, dsn, MAIN, "load", "--source", url, "--json", *options)
+        )
+        return summary
+
+
+# --- what is measured ---
+
+
+def serve_inputs(bench: Bench) -> None:
+    """Makes and serves the history, and the same with one report in a hundred revised."""
+    plain = bench.work / "plain"
+    inputs.make(plain)
+    revised = bench.work / "revised"
+    inputs.make(revised)
+    changed = inputs.revise(revised)
+    bench.plain, bench.validating = bench.serve(plain), bench.serve(plain, validators=True)
+    bench.revised, bench.changed = bench.serve(revised), changed
+
+
+def measure_history(bench: Bench) -> None:
+    """One round."""
+    with bench.database() as dsn:
+        with database.connect(config.Database(dsn)) as conn:
+            schema.upgrade(conn)
+        bench.measure("floor", dsn, "-m", "bench.floor", bench.plain, dsn)
+    with bench.database() as dsn:
+        bench.load("full load", dsn, bench.plain)
+        before = physical_rows(dsn)
+        bench.load("reload, nothing changed, no validators", dsn, bench.plain)
+        assert physical_rows(dsn) == before
+        summary = bench.load("reload, 1 % of the reports revised", dsn, bench.revised)
+        assert summary["revisions"] == bench.changed, summary
+    with bench.database() as dsn:
+        bench.load("full load, with validators", dsn, bench.validating)
+        before = physical_rows(dsn)
+        summary = bench.load("reload, nothing changed, 304", dsn, bench.validating)
+        assert summary["documents"]["not_modified"] == 57, summary
+        assert physical_rows(dsn) == before
+
+
+def physical_rows(dsn: str) -> str:
+    """A checksum of the physical identity of every row of every fact."""
+    with database.connect(config.Database(dsn)) as conn:
+        query = "select md5(string_agg(concat(ctid, xmin, xmax), ',' order by ctid)) from "
+        return "".join(str(database.fetch_one(conn, query + table)[0]) for table in TABLES)
+
+
+def measure_day(bench: Bench) -> None:
+    """One national day into a running server, beside the bare script; each several times, since they are short."""
+    with bench.database() as dsn:
+        with database.connect(config.Database(dsn)) as conn:
+            schema.upgrade(conn)
+        for _ in range(3):
+            bench.measure("one day, bare script", dsn, "bench/one_day.py", bench.plain, dsn)
+            options = ("--date", inputs.ONE_DAY, "--locations", "us", "--force")
+            bench.load("one day", dsn, bench.plain, *options)
+
+
+def measure_rivals(bench: Bench) -> None:
+    """The same histories through dlt, and the nation alone through pandas and through us."""
+    with bench.database() as dsn, tempfile.TemporaryDirectory() as folder:
+        bench.measure("dlt, the same histories", dsn, "-m", "bench.with_dlt", bench.plain, as_url(dsn), folder)
+    with bench.database() as dsn:
+        bench.measure("pandas to_sql, the nation", dsn, "-m", "bench.with_pandas", bench.plain, as_url(dsn))
+        bench.load("full load, the nation", dsn, bench.plain, "--locations", "us")
+
+
+def as_url(dsn: str) -> str:
+    """A libpq string in the form that other libraries want."""
+    parts = parse_dsn(dsn)
+    return f"postgresql+psycopg2://{parts['user']}:none@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+
+SCALES = (1, 3, 10)
+
+
+def measure_scale(bench: Bench) -> None:
+    """The full load at 1, 3 and 10 times the history."""
+    for times in SCALES:
+        folder = bench.work / f"times-{times}"
+        if not folder.exists():
+            inputs.make(folder)
+            bench.scaled[times] = (inputs.multiply(folder, times), bench.serve(folder))
+        added, url = bench.scaled[times]
+        with bench.database() as dsn:
+            with database.connect(config.Database(dsn)) as conn, conn.cursor() as cursor:
+                schema.upgrade(conn)
+                cursor.execute(
+                    "alter table location_dimension drop constraint location_dimension_location_code_check,"
+                    " drop constraint location_dimension_fips_check"
+                )
+                for number, code in added:
+                    cursor.execute(
+                        "insert into location_dimension (location_id, location_code, name, location_type, fips)"
+                        " values (%s, %s, %s, 'state', %s)",
+                        (number, code, code, str(number)),
+                    )
+            bench.load(f"full load, {times} times the history", dsn, url)
+
+
+RATIOS = (
+    ("full load", "floor", 1.75, 1.25),
+    ("reload, nothing changed, 304", "full load", 0.15, 0.1),
+    ("reload, nothing changed, no validators", "full load", 0.5, 0.35),
+    ("reload, 1 % of the reports revised", "full load", 0.7, 0.5),
+    ("one day", "one day, bare script", 1.5, 1.2),
+    ("full load", "dlt, the same histories", 0.25, 0.15),
+    ("full load, 10 times the history", "full load, 1 times the history", 10.5, 10),
+)
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "history": measure_history,
+    "day": measure_day,
+    "rivals": measure_rivals,
+    "scale": measure_scale,
+}
+
+
+def main() -> None:
+    """Measures in rounds, and prints the tables."""
+    parser = argparse.ArgumentParser(description="Measures the loader against floors and rivals.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="covid-etl-bench-")))
+        work.chmod(0o755)
+        stack.enter_context(server.running(work / "home"))
+        bench = Bench(work, listen(work / "home"), stack)
+        serve_inputs(bench)
+        for number in range(options.rounds):
+            for part in options.only:
+                PARTS[part](bench)
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+        print(report(bench))
+
+
+def listen(home: Path) -> str:
+    """Restarts the embedded server on a port of loopback, since dlt knows no sockets; returns its DSN."""
+    embedded, port = server._Embedded(home), free_port()
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
+    data, log = str(embedded.data), str(embedded.log_file)
+    embedded._run("pg_ctl", "restart", "--wait", "--pgdata", data, "--log", log, "--options", options)
+    return f"host=127.0.0.1 port={port} user={server.SUPERUSER} dbname={server.DATABASE}"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def report(bench: Bench) -> str:
+    """The figures as Markdown tables."""
+    lines = [f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", ""]
+    lines += ["| measure | median s | fastest s | peak MB |", "|---|---|---|---|"]
+    for name, found in bench.figures.items():
+        lines.append(
+            f"| {name} | {statistics.median(found.seconds):.2f} | {min(found.seconds):.2f}"
+            f" | {statistics.median(found.megabytes):.0f} |"
+        )
+    lines += ["", "| ratio | found | at most | aim |", "|---|---|---|---|"]
+    for name, base, most, aim in RATIOS:
+        if name in bench.figures and base in bench.figures:
+            value = ratio(bench.figures[name].seconds, bench.figures[base].seconds)
+            lines.append(f"| {name} over {base} | {value:.2f} | {most} | {aim} |")
+    return "\n".join(lines)
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The ratio of the medians."""
+    return statistics.median(ours) / statistics.median(theirs)
+
+
+if __name__ == "__main__":
+    main()

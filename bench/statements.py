@@ -1,0 +1,61 @@
+"""Where the database's time goes in a full load of the snapshot: seconds by kind of statement.
+
+python -m bench.statements
+"""
+
+import re
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+from etl import config, database, schema, server
+from etl.pipeline import LoadOptions, run
+
+seconds: defaultdict[str, float] = defaultdict(float)
+
+
+class TimedCursor(cursor):
+    """A cursor that adds up how long its statements take."""
+
+    def execute(self, query: Any, parameters: Any = None) -> None:
+        """Runs and times one statement."""
+        started = time.perf_counter()
+        super().execute(query, parameters)
+        seconds[kind(str(query))] += time.perf_counter() - started
+
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
+        """Runs and times one COPY."""
+        started = time.perf_counter()
+        super().copy_expert(sql, file, size)
+        seconds["copy"] += time.perf_counter() - started
+
+
+def kind(query: str) -> str:
+    """A name for what a statement does."""
+    if table := re.search(r"delete from public\.\"(\w+)\"", query):
+        return f"merge {table[1]}"
+    if query.startswith("set constraints"):
+        return "deferred foreign keys"
+    return "commit" if query == "commit" else "everything else"
+
+
+def main() -> None:
+    """Loads the snapshot into a new database, and prints the seconds."""
+    with tempfile.TemporaryDirectory(prefix="covid-etl-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with server.running(Path(folder) / "home") as dsn, database.connect(config.Database(dsn)) as conn:
+            schema.upgrade(conn)
+            conn.cursor_factory = TimedCursor
+            started = time.perf_counter()
+            run(conn, LoadOptions(source="snapshot"), {})
+            print(f"{time.perf_counter() - started:6.2f} the load")
+    for name, taken in sorted(seconds.items(), key=lambda item: -item[1]):
+        print(f"{taken:6.2f} {name}")
+
+
+if __name__ == "__main__":
+    main()
