@@ -35,6 +35,7 @@ exit codes:
   4   nothing is published for the day asked for, in any location asked for
   5   a document broke the contract and was rejected
   6   database unavailable or failing
+  7   a required check failed
   75  another run holds the lock
   130, 143  interrupted by Ctrl-C, by SIGTERM
 """
@@ -240,7 +241,7 @@ def _lock_options(parser: _Parser) -> None:
 
 
 def _status_options(parser: _Parser) -> None:
-    parser.option("--json", action="store_true", text="print the status as one JSON object")
+    parser.option("--json", action="store_true", text="print what is found as one JSON object")
 
 
 def _psql_options(parser: _Parser) -> None:
@@ -385,6 +386,16 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return ExitCode.OK
 
 
+def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import schema, validate
+
+    with _connected(options, environ) as conn:
+        schema.require(conn)
+        checks = validate.validate(conn)
+    print(json.dumps(validate.as_json(checks)) if options.json else validate.as_text(checks))
+    return validate.exit_code(checks)
+
+
 def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Runs psql as a child, so that the embedded server stops after it; the password goes by the environment."""
     from psycopg2.extensions import make_dsn, parse_dsn
@@ -420,6 +431,12 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _status,
         "show what is loaded per location, and the last runs",
         "  main.py status\n  main.py status --json",
+    ),
+    "check": (
+        _status_options,
+        _check,
+        "run the checks of sql/checks/validate.sql over what is loaded",
+        "  main.py check\n  main.py check --json",
     ),
     "replay": (
         _replay_options,

@@ -1,0 +1,163 @@
+"""The checks over what is loaded: what they find in the shipped history, and that each can fail."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etl import config, database, server, validate
+from etl.database import Connection
+from tests.integration.test_load import Warehouse, days
+
+# What docs/data-quality.md explains. A change here is a change of the data or of a rule.
+SHIPPED = {
+    "reports without a row in every fact": 0,
+    "rows that lead to no document": 0,
+    "overlapping times of belief": 0,
+    "holes in times of belief": 0,
+    "more than 56 states reporting": 0,
+    "missing days": 0,
+    "falling total of cases": 24,
+    "falling total of tests": 49,
+    "falling total of deaths": 73,
+    "jumps of new cases": 12,
+    "more in intensive care than in hospital": 0,
+    "more on ventilators than in intensive care": 57,
+    "cases that do not add up": 411,
+    "deaths that do not add up": 156,
+    "national figures that are not the sum": 0,
+    "population percents that differ": 0,
+    "changes that differ": 0,
+    "weekly changes that differ": 0,
+    "averages that differ": 0,
+}
+REQUIRED = list(SHIPPED)[:5]
+
+
+@pytest.fixture
+def loaded(loaded_dsn: str) -> Iterator[Connection]:
+    with database.connect(config.Database(loaded_dsn)) as opened:
+        yield opened
+
+
+def findings(conn: Connection) -> dict[str, int]:
+    return {check.name: check.findings for check in validate.validate(conn)}
+
+
+def test_the_findings_of_the_shipped_history_are_known(loaded: Connection) -> None:
+    checks = validate.validate(loaded)
+    assert {check.name: check.findings for check in checks} == SHIPPED
+    assert [check.name for check in checks if check.kind == "required"] == REQUIRED
+    assert all((check.outcome == "PASSED") == (check.findings == 0) for check in checks)
+    assert validate.exit_code(checks) == 0
+
+
+def test_the_document_explains_every_finding() -> None:
+    text = (config.ROOT / "docs/data-quality.md").read_text()
+    table = {
+        name: int(count.replace(",", ""))
+        for name, count in re.findall(r"^\| (.+?) \| ([\d,]+) \|", text, re.MULTILINE)
+    }
+    assert table == SHIPPED
+
+
+def test_an_empty_star_passes(conn: Connection) -> None:
+    assert set(findings(conn).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        ("delete from death_fact where location_id = 6 and report_date = '2021-01-02'", REQUIRED[0]),
+        ("update cases_fact set known_from = known_from - interval '1 s' where location_id = 6", REQUIRED[1]),
+        ("update history.cases_fact_revision set known_to = known_to + interval '1 s'", REQUIRED[2]),
+        ("update history.cases_fact_revision set known_to = known_to - interval '1 us'", REQUIRED[3]),
+        ("update cases_dimension set states_reporting = 224 where location_id = 0", REQUIRED[4]),
+        ("delete from cases_dimension where location_id = 6 and report_date = '2021-01-02'", "missing days"),
+        (
+            "update cases_fact set total_cases_change_from_prior_day = -5 where location_id = 6",
+            "falling total of cases",
+        ),
+        (
+            "update testing_fact set total_tests_change_from_prior_day = -5 where location_id = 6",
+            "falling total of tests",
+        ),
+        (
+            "update death_fact set total_deaths_change_from_prior_day = -5 where location_id = 6",
+            "falling total of deaths",
+        ),
+        (
+            "update cases_fact set total_cases_change_from_prior_day ="
+            " case report_date when '2021-01-08' then 5000 else 10 end",
+            "jumps of new cases",
+        ),
+        (
+            "update hospitalization_fact set currently_in_icu = 9, currently_hospitalized = 8",
+            "more in intensive care than in hospital",
+        ),
+        (
+            "update hospitalization_fact set currently_on_ventilator = 9, currently_in_icu = 8",
+            "more on ventilators than in intensive care",
+        ),
+        (
+            "update cases_fact set confirmed_cases = 1, probable_cases = 1, total_cases = 3",
+            "cases that do not add up",
+        ),
+        (
+            "update death_fact set confirmed_deaths = 1, probable_deaths = 1, total_deaths = 3",
+            "deaths that do not add up",
+        ),
+        ("update cases_fact set total_cases = 7 where location_id = 0", "national figures that are not the sum"),
+        ("update death_fact set total_deaths_population_percent = 50", "population percents that differ"),
+        ("update cases_fact set total_cases_change_from_prior_day = 99", "changes that differ"),
+        ("update cases_fact set total_cases_seven_day_change_percent = 99", "weekly changes that differ"),
+        ("update death_fact set total_deaths_seven_day_average = 99", "averages that differ"),
+    ],
+)
+def test_each_check_finds_what_it_is_for(conn: Connection, tmp_path: Path, damage: str, check: str) -> None:
+    from tests.documents import document, nation_day
+
+    warehouse = Warehouse(conn, tmp_path)
+    nation = [nation_day(f"2021-01-{day:02}", cases__total=day * 10)["data"] for day in range(1, 11)]
+    warehouse.publish("us/daily.json", document(nation))
+    warehouse.load(locations="us")
+    warehouse.history(days(10))
+    warehouse.history(days(10) | {"2021-01-03": {"cases__total": 31}})
+    before = findings(conn)
+    with database.transaction(conn), conn.cursor() as cursor:
+        cursor.execute("set local session_replication_role = replica")
+        cursor.execute(damage)
+    assert findings(conn)[check] > before[check]
+    if check in REQUIRED:
+        assert validate.exit_code(validate.validate(conn)) == 7
+
+
+def test_the_checks_run_by_hand_in_psql(dsn: str) -> None:
+    program = server.psql_program()
+    assert program
+    file = str(config.ROOT / "sql/checks/validate.sql")
+    shown = subprocess.run(
+        [program, dsn, "-X", "-v", "ON_ERROR_STOP=1", "-f", file], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.count("PASSED") == len(SHIPPED)
+
+
+def test_the_command_prints_and_exits_by_the_required_checks(loaded_dsn: str, tmp_path: Path) -> None:
+    from tests.conftest import Command
+
+    command = Command(loaded_dsn, tmp_path)
+    found = command("check")
+    assert found.returncode == 0
+    assert (
+        "FAILED  advisory        24  falling total of cases: a running total below the day before\n" in found.stdout
+    )
+    with database.connect(config.Database(loaded_dsn)) as conn, conn.cursor() as cursor:
+        cursor.execute("update cases_dimension set states_reporting = 224 where cases_id = 20210307")
+    printed = command.json("check")
+    assert (printed["returncode"], printed["exit_code"]) == (7, 7)
+    failed = [
+        check["name"] for check in printed["checks"] if check["outcome"] == "FAILED" and check["kind"] == "required"
+    ]
+    assert failed == ["more than 56 states reporting"]
