@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from etl.database import Connection, fetch_all, lock_owner, read_sql
+from etl.errors import ExitCode
 from etl.runs import days_in_words
 
 LAST_RUNS = 10
@@ -33,13 +34,14 @@ def as_text(found: dict[str, Any]) -> str:
     ]
     total = sum(row["reports"] for row in found["locations"])
     lines += ["", f"{total} reports; database {found['database']}"]
-    lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<13}{'exit':>4}  source, days"]
+    lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  source, days"]
     lines += [_run_line(row) for row in found["runs"]]
     lines += ["", f"run lock: {found['lock'] or 'free'}"]
     return "\n".join(lines)
 
 
 def _run_line(row: dict[str, Any]) -> str:
+    word = "nothing published" if row["exit_code"] == ExitCode.NOT_PUBLISHED else row["status"]
     exit_code = "-" if row["exit_code"] is None else row["exit_code"]
     days = days_in_words(date.fromisoformat(row["from"]), date.fromisoformat(row["to"]))
-    return f"{row['run_id']:>5}  {row['started_at']:<22}{row['status']:<13}{exit_code:>4}  {row['source']}, {days}"
+    return f"{row['run_id']:>5}  {row['started_at']:<22}{word:<19}{exit_code:>4}  {row['source']}, {days}"

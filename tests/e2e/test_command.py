@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -190,6 +191,13 @@ def test_status_shows_coverage_and_runs(command: Command) -> None:
     assert "CA        2021-01-01  2021-01-03         3             0\n" in text
     assert "snapshot, 2021-01-01 to 2021-01-03\n" in text
     assert text.endswith("run lock: free\n")
+
+
+def test_status_says_that_a_run_found_nothing_published(command: Command) -> None:
+    command("load", "--source", "snapshot", "--date", "2019-01-01", "--locations", "us")
+    assert re.search(
+        r"^ +1  \S+  nothing published +4  snapshot, 2019-01-01$", command("status").stdout, re.MULTILINE
+    )
 
 
 def test_status_counts_the_missing_days(command: Command) -> None:
