@@ -35,7 +35,7 @@ exit codes:
   4   nothing is published for the day asked for, in any location asked for
   5   a document broke the contract and was rejected
   6   database unavailable or failing
-  7   a required check failed
+  7   a required check failed, or what is loaded is stale
   75  another run holds the lock
   130, 143  interrupted by Ctrl-C, by SIGTERM
 """
@@ -241,6 +241,14 @@ def _lock_options(parser: _Parser) -> None:
 
 
 def _status_options(parser: _Parser) -> None:
+    parser.option(
+        "--max-age-days", metavar="N", type=_positive,
+        text="exit with 7 if the last load that went well, or the newest day of a series that goes on, is older",
+    )  # fmt: skip
+    _json_option(parser)
+
+
+def _json_option(parser: _Parser) -> None:
     parser.option("--json", action="store_true", text="print what is found as one JSON object")
 
 
@@ -382,8 +390,10 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with _connected(options, environ) as conn:
         schema.require(conn)
         found = status.status(conn)
-    print(json.dumps(found) if options.json else status.as_text(found))
-    return ExitCode.OK
+    stale = status.staleness(found, options.max_age_days) if options.max_age_days else None
+    text = status.as_text(found) + (f"\nSTALE: {stale}" if stale else "")
+    print(json.dumps(found | {"stale": stale}) if options.json else text)
+    return ExitCode.CHECK if stale else ExitCode.OK
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -430,10 +440,10 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _status_options,
         _status,
         "show what is loaded per location, and the last runs",
-        "  main.py status\n  main.py status --json",
+        "  main.py status\n  main.py status --json\n  main.py status --max-age-days 2",
     ),
     "check": (
-        _status_options,
+        _json_option,
         _check,
         "run the checks of sql/checks/validate.sql over what is loaded",
         "  main.py check\n  main.py check --json",

@@ -13,6 +13,8 @@ from typing import Literal
 # The days that `date_dimension` holds; a report of any other day breaks the contract.
 FIRST_DAY = date(2020, 1, 1)
 LAST_DAY = date(2029, 12, 31)
+# The project stopped collecting after this day.
+SERIES_END = date(2021, 3, 7)
 
 NumberKind = Literal["count", "change", "percent", "percent_change"]
 AttributeKind = Literal["count", "text", "instant"]

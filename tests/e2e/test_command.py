@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from werkzeug import Request, Response
 
-from etl import __version__, schema
+from etl import __version__, schema, status
 from etl.declaration import TABLES
 from tests.conftest import MAIN, Api, Command
 from tests.documents import snapshot, snapshot_addresses, snapshot_day
@@ -198,6 +198,30 @@ def test_status_says_that_a_run_found_nothing_published(command: Command) -> Non
     assert re.search(
         r"^ +1  \S+  nothing published +4  snapshot, 2019-01-01$", command("status").stdout, re.MULTILINE
     )
+
+
+def test_status_is_an_alarm_for_silence(command: Command) -> None:
+    found = command.json("status", "--max-age-days", "2")
+    assert (found["returncode"], found["stale"]) == (7, "no load has gone well yet")
+    command("load", "--source", "snapshot", "--locations", "us")
+    # The last day of the series is years ago, and no trouble.
+    found = command.json("status", "--max-age-days", "2")
+    assert (found["returncode"], found["stale"], found["newest_day"]) == (0, None, "2021-03-07")
+    connection = psycopg2.connect(command.dsn)
+    connection.cursor().execute("update ops.run set ended_at = ended_at - interval '3 days'")
+    connection.commit()
+    connection.close()
+    shown = command("status", "--max-age-days", "2")
+    assert shown.returncode == 7
+    assert "\nSTALE: the last load that went well was 3.0 days ago, at 20" in shown.stdout
+    assert command("status").returncode == 0
+
+
+def test_a_series_that_goes_on_is_watched_by_its_newest_day() -> None:
+    found: dict[str, Any] = {"days_since_success": 0.5, "newest_day": "2026-01-01", "newest_day_age": 9}
+    assert status.staleness(found, 2) == "the newest report is of 2026-01-01, 9 days ago"
+    assert status.staleness(found, 9) is None
+    assert status.staleness(found | {"newest_day": "2021-03-07", "newest_day_age": 2000}, 2) is None
 
 
 def test_status_counts_the_missing_days(command: Command) -> None:
