@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,10 +130,17 @@ class _Embedded:
         with self._said_clearly():
             for folder in (self.home, self.data, self.socket_folder):
                 folder.mkdir(mode=0o700, exist_ok=True)
+                self._refuse_foreign(folder)
                 if self.account:
                     os.chown(folder, self.account.pw_uid, self.account.pw_gid)
             if self.account and not _open_to_all(self.home.parent, 0o001):
                 raise PermissionError(errno.EACCES, f"the account {self.account.pw_name} cannot get there")
+
+    def _refuse_foreign(self, folder: Path) -> None:
+        """Refuses a folder that somebody else has made in our place, as anybody may among temporary files."""
+        ours = {os.geteuid(), *([self.account.pw_uid] if self.account else [])}
+        if folder.lstat().st_uid not in ours or (folder.is_symlink() and folder != self.home):
+            raise PermissionError(errno.EPERM, f"{folder} belongs to somebody else")
 
     @contextmanager
     def _said_clearly(self) -> Iterator[None]:
@@ -163,6 +170,9 @@ class _Embedded:
         result = self._call("pg_ctl", "stop", "--wait", "--mode", "fast", "--pgdata", str(self.data))
         if result.returncode != 0:
             log.warning("embedded server not stopped", extra={"reason": " ".join(result.stderr.split())})
+        elif self.socket_folder.parent != self.home:
+            with suppress(OSError):
+                self.socket_folder.rmdir()
 
     def is_running(self) -> bool:
         return self._call("pg_ctl", "status", "--pgdata", str(self.data)).returncode == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from etl import config, server
 from etl.errors import DatabaseError
@@ -178,6 +179,20 @@ def test_a_long_path_gets_its_socket_elsewhere(home: Path) -> None:
     with server.running(deep) as dsn:
         psycopg2.connect(dsn).close()
         assert str(deep) not in dsn
+        folder = Path(parse_dsn(dsn)["host"])
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_a_socket_folder_that_somebody_else_has_made_is_refused(home: Path, tmp_path: Path) -> None:
+    deep = home / ("d" * 60) / ("e" * 60)
+    folder = server._Embedded(deep).socket_folder
+    folder.symlink_to(tmp_path)
+    try:
+        with pytest.raises(DatabaseError, match=f"{folder} belongs to somebody else"), server.running(deep):
+            pass
+    finally:
+        folder.unlink()
 
 
 def test_a_server_that_cannot_start_says_where_its_log_is(home: Path) -> None:
