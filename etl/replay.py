@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from psycopg2 import sql
+
 from etl import contract, locations
 from etl.contract import Expected
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
@@ -74,8 +76,9 @@ def replay(conn: Connection, selection: str, progress: Callable[[int, int, int],
 def _clear(conn: Connection, location_ids: list[int]) -> None:
     with conn.cursor() as cursor:
         for table in TABLES:
-            for name in (f"public.{table}", f"history.{table}_revision"):
-                cursor.execute(f"delete from {name} where location_id = any(%s)", (location_ids,))  # noqa: S608 (declared names)
+            for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
+                delete = sql.SQL("delete from {} where location_id = any(%s)").format(name)
+                cursor.execute(delete, (location_ids,))
 
 
 def _load_again(loader: Loader, event: dict[str, Any], location: Location, done: Replayed) -> None:

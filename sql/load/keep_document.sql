@@ -2,7 +2,7 @@
 -- rules hold now) is noted.
 with known as (
     update ops.document
-    set data_hash = %(data_hash)s
+    set data_hash = coalesce(%(data_hash)s, data_hash)
     where sha256 = %(sha256)s
     returning document_id
 ),

@@ -224,6 +224,11 @@ def test_a_history_that_lacks_more_than_a_tenth_of_the_known_days_is_rejected_un
     assert summary.rejected[0].reason.startswith("data: 3 of 20 known days are missing")
     assert warehouse.rows("select count(*) from death_fact") == [(20,)]
     assert counted(warehouse.load(allow_withdrawals=True)) == {"loaded": 1}
+    # A content that was loaded keeps its data hash, also when it comes back and is rejected.
+    warehouse.history(days(20))
+    assert counted(warehouse.history(days(17))) == {"rejected": 1}
+    assert warehouse.rows("select count(*) from ops.document where data_hash is null") == [(0,)]
+    warehouse.load(allow_withdrawals=True)
     assert warehouse.rows("select count(*) from death_fact") == [(17,)]
 
 
