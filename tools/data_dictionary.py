@@ -132,7 +132,7 @@ def example_row(conn: Connection, table: Table) -> dict[str, Any]:
 
 
 # What every load makes anew: an example of it would change the file with each making.
-VARYING = ("known_from", "run_id", "document_id", "sites")
+VARYING = ("known_from", "first_seen_at", "last_seen_at", "run_id", "document_id", "sites")
 
 
 def example(value: str | None) -> str:

@@ -9,18 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import contract, pipeline
+from etl import contract, pipeline, rules
 from etl.database import Connection, fetch_all, transaction
 from etl.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.errors import DatabaseError, SourceError, UsageError
 from etl.extract import Received
-from etl.load import Content, Loader, stage
-from etl.pipeline import LoadOptions, run
+from etl.load import stage
+from etl.locations import Location
+from etl.pipeline import LoadOptions, make_loader, run
+from etl.prepare import Request, flatten
+from etl.rules import LocationRules
 from etl.runs import Outcome, Summary
-from etl.transform import columns, transform
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
 
 CALIFORNIA = "states/ca/daily.json"
+NO_RULES = LocationRules((), is_skipped=False, skipped_days=frozenset(), key="")
 FACTS = [table for table in TABLES if table != REPORT_TABLE]
 
 
@@ -111,19 +114,20 @@ def test_forced_the_same_document_is_merged_and_still_touches_no_row(warehouse: 
 
 def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
     """How many WAL records the merge of one table writes, by the server's own count."""
-    loader = Loader(warehouse.conn, dry_run=True, allow_withdrawals=True)
+    loader = make_loader(
+        warehouse.conn, Summary("", FIRST_DAY, LAST_DAY, "", dry_run=True), rules.read(warehouse.conn)
+    )
     loader._make_stage()
-    decoded = contract.decode(encode(document_json), contract.Expected(STATE, "CA"))
-    rows = transform(decoded.reports, STATE, FIRST_DAY, LAST_DAY)
-    staged = {name: stage(name, columns(name, STATE), found) for name, found in rows.items()}
-    received = Received(b"", b"", "")
+    request = Request(Location(6, "CA", STATE, None), NO_RULES, None, FIRST_DAY, LAST_DAY)
+    decoded = contract.decode(encode(document_json), request.expected)
+    content = flatten(request, Received(b"", b"", ""), decoded, LAST_DAY)
     bound = {
         "location_id": 6, "first_day": FIRST_DAY, "last_day": LAST_DAY, "changed_days": [], "change": "revised",
         "known_at": datetime(2030, 1, 1, tzinfo=UTC), "build_time": datetime(2030, 1, 1, tzinfo=UTC),
-        "run_id": 1, "document_id": 1,
+        "run_id": 1, "document_id": 1, "skipped_days": [],
     }  # fmt: skip
     with transaction(warehouse.conn, rollback=True):
-        loader._stage(Content(received, "", staged))
+        loader._stage(content)
         merge = "explain (analyze, wal, format json) " + loader._merges[table]
         ((plan,),) = fetch_all(warehouse.conn, merge, bound)
     return int(plan[0]["Plan"]["WAL Records"])
@@ -378,7 +382,18 @@ def test_a_new_path_loads_and_is_in_the_summary(warehouse: Warehouse) -> None:
     summary = warehouse.load()
     assert (summary.exit_code, summary.as_json()["drift"]) == (
         0,
-        [{"change": "path added", "path": "data.cases.reinfections"}],
+        [
+            {
+                "id": 1,
+                "endpoint_kind": "state",
+                "severity": "notice",
+                "signal": "shape",
+                "change": "path added",
+                "path": "data.cases.reinfections",
+                "before": None,
+                "after": "object",
+            }
+        ],
     )
 
 

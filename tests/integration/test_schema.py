@@ -104,6 +104,7 @@ def test_keys_and_foreign_keys_are_those_of_the_design(conn: Connection) -> None
         ("location_dimension", "p", "PRIMARY KEY (location_id)"),
         ("location_dimension", "u", "UNIQUE (location_code)"),
         ("location_dimension", "u", "UNIQUE (fips)"),
+        ("field_definitions_dimension", "p", "PRIMARY KEY (field_definition_id)"),
         ("test_dimension", "p", "PRIMARY KEY (test_id)"),
         ("test_dimension", "u", "UNIQUE (test_type, unit, result)"),
     }
