@@ -43,13 +43,11 @@ class Report:
 
 def of_summary(summary: Summary) -> Report:
     """What a run has to tell."""
-    advice = []
-    if summary.failed:
-        advice.append("failed documents are tried again by the next run")
-    if summary.rejected:
-        advice.append(f"`main.py drift` shows what changed; to pass over it: {summary.rejected[0].skip_command}")
+    advice = ["failed documents are tried again by the next run"] if summary.failed else []
     if any(each.change.breaking for each in summary.drift):
-        advice.append("`main.py drift --accept ID`, then `main.py replay --rejected`")
+        advice.append("to take a change as it is: main.py drift --accept ID; then: main.py replay --rejected")
+    if summary.rejected:
+        advice.append(f"to pass over it: {summary.rejected[0].skip_command}")
     troubles = trouble_lines("failed", summary.failed) + trouble_lines("rejected", summary.rejected)
     news = [*map(str, summary.drift), *finding_lines(summary.findings)]
     return Report(summary.exit_code, troubles, news, advice)

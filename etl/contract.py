@@ -235,7 +235,8 @@ def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[
     changes = _explained([each.change for each in found if each.change], untyped, expected.shape)
     if breaking := [each for each in found if each.breaking]:
         days = sorted({day for each in breaking for day in each.days})
-        raise ContractError(_problems(breaking, changes), days=tuple(days), changes=changes)
+        is_everywhere = isinstance(untyped, dict) and len(days) == len(untyped.get("data") or ())
+        raise ContractError(_problems(breaking, changes), days=() if is_everywhere else tuple(days), changes=changes)
     return msgspec.convert(untyped, _document_type(shape, single=single, strict=False)), data_hash, changes
 
 

@@ -1,6 +1,6 @@
 """What was last seen of the source, and each change in it once: `ops.drift` and `field_definitions_dimension`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -88,19 +88,22 @@ class DriftLog:
         # Kind of endpoint -> the newest build of this run and its definitions, which are recorded.
         self._settled: dict[str, tuple[datetime, list[Version]]] = {}
 
-    def observe(self, seen: Seen, document_id: int, seen_at: datetime) -> list[NewDrift]:
-        """Records what a document shows, in the caller's transaction; returns what is new in it."""
+    def observe(self, seen: Seen, keep: Callable[[], int], seen_at: datetime) -> list[NewDrift]:
+        """Records what a document shows, in the caller's transaction; returns what is new in it.
+
+        `keep` returns the id of the document's content; it is called only if a definition is to be traced to it.
+        """
         new = self._observe_shape(seen)
-        if self.has_new_definitions(seen):
-            new += self._observe_definitions(seen, document_id, seen_at)
+        if not self._is_settled(seen):
+            new += self._observe_definitions(seen, keep, seen_at)
         return new
 
-    def has_new_definitions(self, seen: Seen) -> bool:
-        """Whether a document carries definitions that this run has not settled yet."""
+    def _is_settled(self, seen: Seen) -> bool:
+        """Whether this run has recorded the definitions of a document already, or newer ones."""
         if not seen.definitions or not seen.build_time:
-            return False
+            return True
         build_time, versions = self._settled.get(seen.endpoint_kind, (seen.build_time, None))
-        return seen.build_time >= build_time and [_version(each) for each in seen.definitions] != versions
+        return seen.build_time < build_time or [_version(each) for each in seen.definitions] == versions
 
     def _execute(self, statement: str, **parameters: Any) -> None:
         with self.conn.cursor() as cursor:
@@ -150,7 +153,7 @@ class DriftLog:
 
     # --- the field definitions ---
 
-    def _observe_definitions(self, seen: Seen, document_id: int, seen_at: datetime) -> list[NewDrift]:
+    def _observe_definitions(self, seen: Seen, keep: Callable[[], int], seen_at: datetime) -> list[NewDrift]:
         """Brings the definitions of a kind of endpoint up to date, unless those known are of a newer build."""
         kind, build_time = seen.endpoint_kind, seen.build_time
         rows = fetch_all(self.conn, read_sql("drift/known_definitions.sql"), {"endpoint_kind": kind})
@@ -164,26 +167,31 @@ class DriftLog:
             published = [*known, *(each for each in published if drift.identity(each) not in names)]
         self._settled[kind] = (build_time, [_version(each) for each in seen.definitions])
         new = [self._add(seen, change) for change in drift.compare_definitions(known, published)]
-        self._write_definitions(seen, known, published, {"document_id": document_id, "seen_at": seen_at})
+        self._write_definitions(seen, known, published, keep, seen_at)
         return new
 
     def _write_definitions(
-        self, seen: Seen, known: list[_Known], published: Sequence[drift.Definition], stamps: dict[str, Any]
+        self,
+        seen: Seen,
+        known: list[_Known],
+        published: Sequence[drift.Definition],
+        keep: Callable[[], int],
+        seen_at: datetime,
     ) -> None:
-        """Closes the versions that are not published, opens those that are new, confirms the others."""
+        """Closes the versions that are not published, confirms the others, opens those that are new."""
         kind = seen.endpoint_kind
+        fed = {_version(each): each.feeds_column for each in known}
         versions = [_version(each) for each in published]
+        stamps = {"endpoint_kind": kind, "build_time": seen.build_time, "seen_at": seen_at}
         closed = [each.field_definition_id for each in known if _version(each) not in versions]
-        stamps = stamps | {"endpoint_kind": kind, "build_time": seen.build_time}
         self._execute("drift/close_definitions.sql", ids=closed, **stamps)
         self._execute("drift/confirm_definitions.sql", **stamps)
-        fed = {_version(each): each.feeds_column for each in known}
         for version in versions:
             name, field, deprecated, prior_names = version
             feeds = rules.column_fed(kind, field, self.aliases.get(kind, ()))
             told = {"name": name, "path": field, "deprecated": deprecated, "prior_names": list(prior_names)}
             if version not in fed:
-                self._execute("drift/open_definition.sql", feeds_column=feeds, **told, **stamps)
+                self._execute("drift/open_definition.sql", document_id=keep(), feeds_column=feeds, **told, **stamps)
             elif fed[version] != feeds:
                 self._execute("drift/feed_definition.sql", feeds_column=feeds, **told, **stamps)
 

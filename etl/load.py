@@ -150,15 +150,14 @@ class Loader:
         self._make_stage()
         with transaction(self.conn, rollback=self.dry_run):
             parameters = asdict(load) | {"known_at": self._known_at(), "change": change}
-            parameters["document_id"] = self._keep(content.received, content.data_hash)
+            document_id = self._keep(content.received, content.data_hash)
+            parameters["document_id"] = document_id
             self._stage(content)
             if not self.allow_withdrawals:
                 self._refuse_large_withdrawal(parameters)
             loaded = self._merge(parameters, content)
             self._record(parameters | {"changed_rows": loaded.changed_rows})
-            loaded.drift.extend(
-                self.drift_log.observe(content.seen, parameters["document_id"], parameters["known_at"])
-            )
+            loaded.drift.extend(self.drift_log.observe(content.seen, lambda: document_id, parameters["known_at"]))
             loaded.findings.extend(
                 self.finding_log.record(parameters, content.findings, content.empty_metrics, loaded)
             )
@@ -187,8 +186,7 @@ class Loader:
             if not seen:
                 return []
             # Definitions are traced to the bytes that brought them, even where the data was known.
-            document_id = self._keep(received, None) if self.drift_log.has_new_definitions(seen) else 0
-            return self.drift_log.observe(seen, document_id, self._known_at())
+            return self.drift_log.observe(seen, lambda: self._keep(received, None), self._known_at())
 
     def reject(self, load: DocumentLoad, received: Received, reason: str, seen: Seen | None) -> list[NewDrift]:
         """Keeps a document that broke the contract; once, however often it is received again."""
@@ -204,7 +202,7 @@ class Loader:
             if last != [("rejected", document_id)]:
                 parameters = asdict(load) | {"known_at": known_at, "document_id": document_id}
                 self._record(parameters | {"outcome": "rejected", "reason": reason})
-            return self.drift_log.observe(seen, document_id, known_at) if seen else []
+            return self.drift_log.observe(seen, lambda: document_id, known_at) if seen else []
 
     def close_rejections(self, location_id: int, first_day: date, last_day: date) -> None:
         """Closes what was rejected of a location, where a sound document has spoken of all the days since."""

@@ -64,7 +64,7 @@ class Trouble:
     @property
     def skip_command(self) -> str:
         """What would pass over it."""
-        days = self.days if len(self.days) <= MOST_SKIPPED_DAYS else ()
+        days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
         return " ".join(["main.py skip", self.location.lower(), *days, "--reason TEXT"])
 
 
