@@ -13,7 +13,8 @@ from etl.pipeline import LoadOptions, run
 from etl.runs import Summary
 from tests.conftest import Api
 from tests.documents import Json, document, encode, report, state_history
-from tests.integration.test_load import counted, days
+from tests.integration.test_load import days
+from tests.warehouse import counted
 
 CALIFORNIA = "states/ca/daily.json"
 

@@ -21,54 +21,14 @@ from etl.prepare import Request, flatten
 from etl.rules import LocationRules
 from etl.runs import Outcome, Summary
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
+from tests.warehouse import CALIFORNIA, Warehouse, counted
 
-CALIFORNIA = "states/ca/daily.json"
 NO_RULES = LocationRules((), is_skipped=False, skipped_days=frozenset(), key="")
 FACTS = [table for table in TABLES if table != REPORT_TABLE]
 
 
-class Warehouse:
-    """A database, and a directory as its source."""
-
-    def __init__(self, conn: Connection, folder: Path) -> None:
-        self.conn = conn
-        self.folder = folder
-
-    def publish(self, address: str, content: Any) -> None:
-        path = self.folder / address
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else encode(content))
-
-    def load(self, **options: Any) -> Summary:
-        wanted = LoadOptions(**{"source": str(self.folder), "locations": "ca"} | options)
-        return run(self.conn, wanted, {})
-
-    def history(self, days: dict[str, Json], **options: Any) -> Summary:
-        self.publish(CALIFORNIA, state_history("CA", days))
-        return self.load(**options)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return fetch_all(self.conn, query)
-
-    def versions(self) -> dict[str, list[tuple[Any, ...]]]:
-        """The physical identity of every row of the star."""
-        return {
-            table: self.rows(f"select ctid::text, xmin::text, xmax::text, * from {table} order by 1")
-            for table in TABLES
-        }
-
-
-@pytest.fixture
-def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
-    return Warehouse(conn, tmp_path)
-
-
 def days(count: int, **values: Any) -> dict[str, Json]:
     return {f"2021-01-{day:02}": {"cases__total": day * 10} | values for day in range(1, count + 1)}
-
-
-def counted(summary: Summary) -> dict[str, int]:
-    return {str(outcome): count for outcome, count in summary.documents.items() if count}
 
 
 # --- one document ---

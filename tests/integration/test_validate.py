@@ -9,7 +9,8 @@ import pytest
 
 from etl import config, database, server, validate
 from etl.database import Connection
-from tests.integration.test_load import Warehouse, days
+from tests.integration.test_load import days
+from tests.warehouse import Warehouse
 
 # What docs/data-quality.md explains. A change here is a change of the data or of a rule.
 SHIPPED = {
