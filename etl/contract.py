@@ -269,7 +269,7 @@ def _merged(found: Iterator[Difference]) -> list[Difference]:
 
 
 def _explained(changes: list[Change], untyped: Any, shape: Shape) -> tuple[Change, ...]:
-    """The changes of the shape, where what is gone under one name and new under another is one renaming."""
+    """The changes, the breaking ones first; what is gone under one name and new under another is one renaming."""
     added = {each.path for each in changes if each.change == drift.PATH_ADDED}
     new = [path.removeprefix(drift.DATA) for path in added]
     definitions = _definitions(untyped)
@@ -281,7 +281,8 @@ def _explained(changes: list[Change], untyped: Any, shape: Shape) -> tuple[Chang
         else:
             explained.append(each)
     renamed = {each.after for each in explained if each.change == drift.PATH_RENAMED}
-    return tuple(each for each in explained if each.path not in renamed)
+    kept = [each for each in explained if each.path not in renamed]
+    return tuple(sorted(kept, key=lambda each: not each.breaking))
 
 
 def paths_below(shape: Shape, path: str) -> list[str]:
