@@ -38,7 +38,8 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
-	$(UV_COMPILE) --extra local --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt
+	$(UV_COMPILE) --extra local --extra alerts --extra dev --output-file requirements/dev.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 
 .PHONY: erd
