@@ -2,24 +2,6 @@
 
 create or replace view mart.new_per_day as
 with
-day_before as (
-    select
-        location_code,
-        name,
-        location_type,
-        report_date,
-        population,
-        total_cases,
-        total_tests,
-        total_deaths,
-        lag(report_date) over day_by_day as last_date,
-        lag(total_cases) over day_by_day as last_cases,
-        lag(total_tests) over day_by_day as last_tests,
-        lag(total_deaths) over day_by_day as last_deaths
-    from mart.daily_summary
-    window day_by_day as (partition by location_code order by report_date)
-),
-
 difference as (
     select
         location_code,
@@ -27,10 +9,15 @@ difference as (
         location_type,
         report_date,
         population,
-        case when report_date - last_date = 1 then total_cases - last_cases end as new_cases,
-        case when report_date - last_date = 1 then total_tests - last_tests end as new_tests,
-        case when report_date - last_date = 1 then total_deaths - last_deaths end as new_deaths
-    from day_before
+        -- The frame is the one day before: empty, and so null, where that day has no report.
+        total_cases - first_value(total_cases) over day_before as new_cases,
+        total_tests - first_value(total_tests) over day_before as new_tests,
+        total_deaths - first_value(total_deaths) over day_before as new_deaths
+    from mart.daily_summary
+    window day_before as (
+        partition by location_code order by report_date
+        range between interval '1 day' preceding and interval '1 day' preceding
+    )
 )
 
 select
