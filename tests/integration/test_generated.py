@@ -17,7 +17,7 @@ def test_the_picture_shows_the_schema_as_it_is(conn: Connection) -> None:
     "change",
     [
         "alter table death_fact add column excess_deaths bigint",
-        "alter table hospitalization_fact alter column cumulative_in_icu type numeric",
+        "drop schema mart cascade; alter table hospitalization_fact alter column cumulative_in_icu type numeric",
         "alter table cases_fact drop constraint cases_fact_location_id_report_date_fkey",
         "alter table cases_dimension rename column run_id to load_id",
         "create table another_dimension (id int)",
