@@ -88,5 +88,10 @@ def test_an_example_answers_as_it_says(example: Path, once: str, twice: str) -> 
     assert cells(result.stdout.splitlines())[: len(expected)] == expected
 
 
-def test_there_are_enough_examples() -> None:
-    assert len(EXAMPLES) >= 15
+def test_the_documents_list_every_example_with_its_question() -> None:
+    listed = re.findall(
+        r"^\| (.*) \| \[(\w+)\]\(\.\./sql/examples/\2\.sql\) \|$", (ROOT / "docs/analysis.md").read_text(), re.M
+    )
+    questions = [(path.read_text().splitlines()[0].removeprefix("-- "), path.stem) for path in EXAMPLES]
+    assert listed == questions
+    assert f"answers {len(EXAMPLES)} questions" in (ROOT / "README.md").read_text()
