@@ -105,7 +105,7 @@ select
     round(on_ventilator_mean, 3) as currently_on_ventilator_7d_mean,
     round(on_ventilator_mean * 100000 / population, 3) as currently_on_ventilator_7d_mean_per_100k
 from week;
-comment on view mart.rolling_7d is 'One row per report: figures per day and their true 7-day means, also per 100,000 people. A mean is over the 7 calendar days that end on the day, and null unless all 7 are known. Not the source''s seven_day_average, which averages running totals. Means are not additive over days; take the rows of one day per week instead.';
+comment on view mart.rolling_7d is 'One row per report: figures per day and their true 7-day means, also per 100,000 people. A mean is over the 7 calendar days that end on the day, and null unless all 7 are known. Not the source''s seven_day_average, which averages running totals. Means are not additive.';
 comment on column mart.rolling_7d.location_code is 'Postal code; the nation is US.';
 comment on column mart.rolling_7d.name is 'Name of the location.';
 comment on column mart.rolling_7d.location_type is 'nation, state or territory: do not add up the nation and its parts.';
