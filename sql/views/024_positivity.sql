@@ -103,7 +103,7 @@ select
     case when week.antibody_encounters_positive_7d >= 0 and week.antibody_encounters_total_7d > 0 then round(week.antibody_encounters_positive_7d * 100.0 / week.antibody_encounters_total_7d, 2) end as antibody_encounters_positivity_percent_7d
 from week
 inner join location_dimension as location using (location_id);
-comment on view mart.positivity is 'One row per state and reporting day with a count of tests by kind: positive tests, all tests and their ratio, each ratio within one kind of test and one unit. The unit is in the name of each column. Never divide, add or compare columns of different units, and compare states only by the same column: a state that counts specimens has a lower percent than one that counts people. The nation publishes no counts by kind.';
+comment on view mart.positivity is 'One row per state and reporting day with counts by kind of test: shares of positive tests, per kind and unit. The unit is in the name of each column. Never divide, add or compare columns of different units, and compare states only by the same column: a state that counts specimens has a lower percent than one that counts people. The nation publishes no counts by kind.';
 comment on column mart.positivity.location_code is 'Postal code.';
 comment on column mart.positivity.name is 'Name of the location.';
 comment on column mart.positivity.location_type is 'state or territory.';
