@@ -43,6 +43,8 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
         variables |= {"PSQLRC": str(STARTUP_FILE)} | _pager(environ)
     # psql handles Ctrl-C itself: it cancels the query.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal that is closed ends psql; this process lives on to stop an embedded server.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     return subprocess.run(command, env=variables, check=False).returncode
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -136,6 +137,19 @@ def test_a_database_without_the_schema_is_greeted_with_what_to_do(spawn: Spawn, 
     terminal.expect("There is no schema in this database yet")
     terminal.expect(PROMPT)
     leave(terminal)
+
+
+def test_a_terminal_that_is_closed_leaves_no_server_behind(spawn: Spawn, shared_folder: Path) -> None:
+    home = shared_folder / "of-a-closed-terminal"
+    terminal = spawn(DATABASE_URL="", COVID_ETL_HOME=str(home))
+    terminal.expect("=# ")
+    running = home / "postgres/postmaster.pid"
+    assert running.exists()
+    terminal.ptyproc.fileobj.close()  # type: ignore[attr-defined]  # its stubs leave it out
+    deadline = time.monotonic() + 30
+    while running.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running.exists()
 
 
 def test_with_arguments_psql_is_as_it_is_also_at_a_terminal(spawn: Spawn, tmp_path: Path) -> None:
