@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -497,22 +496,11 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs psql as a child, so that the embedded server stops after it; the password goes by the environment."""
-    from psycopg2.extensions import make_dsn, parse_dsn
+    from etl import database, psql
 
-    from etl import database, server
-
-    program = server.psql_program()
-    if not program:
-        raise UsageError("there is no psql here: install PostgreSQL's client")
+    program = psql.program()
     with database.target(options.database_url, environ) as target:
-        parameters = parse_dsn(target.dsn)
-        password = target.password or parameters.pop("password", None)
-        secret = {"PGPASSWORD": password} if password else {}
-        # psql handles Ctrl-C itself: it cancels the query.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        command = [program, *([make_dsn(**parameters)] if parameters else []), *options.arguments]
-        return subprocess.run(command, env={**environ, **secret}, check=False).returncode
+        return psql.run(program, target, options.arguments, environ)
 
 
 COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] = {
@@ -579,6 +567,7 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _psql_options,
         _psql,
         "open psql on the database in use",
-        "  main.py psql\n  main.py psql -- -Atc 'select count(*) from cases_dimension'",
+        "  main.py psql                                  with settings, the views and examples\n"
+        "  main.py psql -- -Atc 'select count(*) from cases_dimension'",
     ),
 }
