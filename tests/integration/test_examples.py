@@ -14,7 +14,7 @@ from etl.config import ROOT
 from etl.database import Connection
 from tests.conftest import copied
 from tests.documents import snapshot
-from tests.integration.test_load import Warehouse
+from tests.warehouse import Warehouse
 
 EXAMPLES = sorted((ROOT / "sql/examples").glob("*.sql"))
 SHOWN = re.compile(

@@ -16,8 +16,8 @@ from etl.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES
 from tests.conftest import copied
 from tests.documents import document, nation_day, state_history
 from tests.integration.test_history import revise
-from tests.integration.test_load import Warehouse
 from tests.integration.test_schema import mmwr
+from tests.warehouse import Warehouse
 
 Row = dict[str, Any]
 Key = tuple[str, date]
