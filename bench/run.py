@@ -154,6 +154,15 @@ def physical_rows(dsn: str) -> str:
         return "".join(str(database.fetch_one(conn, query + table)[0]) for table in TABLES)
 
 
+def measure_noticing(bench: Bench) -> None:
+    """The full load with drift, row checks and findings, and without; each twice, since they differ by little."""
+    for _ in range(2):
+        with bench.database() as dsn:
+            bench.measure("full load, nothing noticed", dsn, "-m", "bench.unnoticing", bench.plain)
+        with bench.database() as dsn:
+            bench.load("full load, noticing", dsn, bench.plain)
+
+
 def measure_day(bench: Bench) -> None:
     """One national day into a running server, beside the bare script; each several times, since they are short."""
     with bench.database() as dsn:
@@ -209,6 +218,7 @@ def measure_scale(bench: Bench) -> None:
 
 RATIOS = (
     ("full load", "floor", 1.75, 1.25),
+    ("full load, noticing", "full load, nothing noticed", 1.1, 1.05),
     ("reload, nothing changed, 304", "full load", 0.15, 0.1),
     ("reload, nothing changed, no validators", "full load", 0.5, 0.35),
     ("reload, 1 % of the reports revised", "full load", 0.7, 0.5),
@@ -218,6 +228,7 @@ RATIOS = (
 )
 PARTS: dict[str, Callable[[Bench], None]] = {
     "history": measure_history,
+    "noticing": measure_noticing,
     "day": measure_day,
     "rivals": measure_rivals,
     "scale": measure_scale,
