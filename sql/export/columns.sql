@@ -7,13 +7,11 @@ select
     attribute.attname as column_name,
     format_type(attribute.atttypid, null) as type,
     coalesce(col_description(relation.oid, attribute.attnum), '') as column_meaning,
-    exists (
-        select from pg_constraint as key
-        where key.conrelid = relation.oid and key.contype = 'p' and attribute.attnum = any(key.conkey)
-    ) as in_key
+    coalesce(attribute.attnum = any(key.conkey), false) as in_key
 from pg_class as relation
 inner join pg_namespace as namespace on relation.relnamespace = namespace.oid
 inner join pg_attribute as attribute on relation.oid = attribute.attrelid
+left join pg_constraint as key on relation.oid = key.conrelid and key.contype = 'p'
 where
     (
         (namespace.nspname = 'public' and relation.relkind in ('r', 'p') and relation.relname ~ '_(dimension|fact)$')
