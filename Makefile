@@ -68,6 +68,10 @@ dictionary: .venv/local ## write docs/data-dictionary.md from the live schema
 bench: .venv/bench ## measure speed and memory, beside floors and rivals (a quarter of an hour)
 	$(BIN)/python -m bench.run
 
+.PHONY: bench-scale
+bench-scale: .venv/spark ## measure load, export and queries at 1 and 10 times the history (needs Java 17 or newer)
+	$(BIN)/python -m bench.scale
+
 .PHONY: verify-snapshot
 verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path
 	@test -n "$(DIR)" || { echo "usage: make verify-snapshot DIR=path"; exit 2; }
@@ -75,7 +79,7 @@ verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's 
 
 .PHONY: clean
 clean: ## remove what the other targets made, but no data
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv docs/api .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -21,7 +21,8 @@ from typing import Any
 from bench import inputs
 from bench.run import MAIN, Bench
 from etl import config, database, schema, server
-from etl.export import FORMATS, Relation, catalogue
+from etl.export import Relation, catalogue
+from etl.export_readme import FORMATS
 
 Rows = list[tuple[Any, ...]]
 Engine = Callable[[str], Iterable[tuple[Any, ...]]]

@@ -235,8 +235,10 @@ def _mirror_options(parser: _Parser) -> None:
 
 
 def _export_options(parser: _Parser) -> None:
+    from etl.export_readme import FORMATS
+
     parser.add_argument("directory", metavar="DIR", help="folder to write; an export that is there is replaced")
-    parser.option("--format", choices=("csv", "parquet"), default="csv", text="csv or parquet (default: csv)")
+    parser.option("--format", choices=tuple(FORMATS), default="csv", text="csv or parquet (default: csv)")
     wanted = (("--tables", "the star: its dimensions and facts; the default"), ("--views", "the views of mart"))
     for flag, what in wanted:
         parser.option(flag, metavar="NAMES", nargs="?", const="all", text=f"{what}; with NAMES (a,b) only these")

@@ -5,7 +5,6 @@ both then hold the same. The folder appears when it is complete, in the place of
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Literal
+from uuid import uuid4
 
 from psycopg2 import sql
 
@@ -20,9 +20,8 @@ from etl import __version__, export_readme
 from etl.config import PROGRAM
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.errors import UsageError
+from etl.export_readme import FileFormat
 
-FileFormat = Literal["csv", "parquet"]
-FORMATS: tuple[FileFormat, ...] = ("csv", "parquet")
 ALL = "all"
 MANIFEST, README = "manifest.json", "README.md"
 LOCATION, DAY = "location_code", "report_date"
@@ -250,11 +249,11 @@ def _write_parquet(relation: Relation, source: Path, target: Path, rows: int) ->
 
 
 @contextmanager
-def _replacement(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the place of `folder` when the block ends well, and else vanishes."""
-    target = folder.resolve()
+def _replacement(wanted: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of the one wanted when the block ends well, and else vanishes."""
+    target = wanted.resolve()
     _require_replaceable(target)
-    partial, old = (target.with_name(f".{target.name}.{word}-{os.getpid()}") for word in ("partial", "old"))
+    partial, old = (target.with_name(f".{target.name}.{word}-{uuid4().hex[:8]}") for word in ("partial", "old"))
     try:
         with _said_clearly(target, OSError):
             partial.mkdir(parents=True)
@@ -263,10 +262,10 @@ def _replacement(folder: Path) -> Iterator[Path]:
                 target.rename(old)
             partial.rename(target)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         if old.exists() and not target.exists():
             old.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        for folder in (partial, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_replaceable(target: Path) -> None:

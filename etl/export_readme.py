@@ -1,10 +1,13 @@
 """The README of an export: what its files are, where they come from, how to open them."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from etl.export import Column, Exported, Relation
+
+FileFormat = Literal["csv", "parquet"]
 
 HEAD = """\
 # Export of the COVID Tracking Project's figures
@@ -23,13 +26,6 @@ CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/): name them when you use
 | table | rows | file | what it is |
 |---|---|---|---|
 """
-
-TYPES = {
-    "csv": "UTF-8, comma separated, quoted where needed (RFC 4180); dates are ISO 8601, times too, in UTC.",
-    "parquet": "Counts are 64-bit integers, percents doubles, times instants of UTC. A table with rows per location "
-    "and day is a folder with one per location; `location_code` is in the folder's name, and is read as a column.",
-}
-NULL = {"csv": "An empty field", "parquet": "Null"}
 
 CSV_USE = """
 ## How to open it
@@ -94,11 +90,36 @@ A spreadsheet does not read Parquet: export with `--format csv`.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class FormatNotes:
+    """What a reader has to know of a file format: what a null is, what the types are, how to open it."""
+
+    null: str
+    types: str
+    use: str
+
+
+FORMATS: dict[FileFormat, FormatNotes] = {
+    "csv": FormatNotes(
+        null="An empty field",
+        types="UTF-8, comma separated, quoted where needed (RFC 4180); dates and times are ISO 8601, times in UTC.",
+        use=CSV_USE,
+    ),
+    "parquet": FormatNotes(
+        null="Null",
+        types="Counts are 64-bit integers, percents doubles, times instants of UTC. A table with rows per location "
+        "and day is a folder with one per location; `location_code` is in its name, and is read as a column.",
+        use=PARQUET_USE,
+    ),
+}
+
+
 def text(exported: "Exported", relations: Sequence["Relation"]) -> str:
     """The whole README, in Markdown."""
+    notes = FORMATS[exported.format]
     head = HEAD.format(
         exported_at=exported.exported_at, program=exported.program, version=exported.version,
-        origin=_origin(exported.run), null=NULL[exported.format], types=TYPES[exported.format],
+        origin=_origin(exported.run), null=notes.null, types=notes.types,
     )  # fmt: skip
     files = [
         f"| `{relation.name}` | {table['rows']} | `{table['path']}` | {_cell(relation.meaning)} |\n"
@@ -122,7 +143,7 @@ def _use(exported: "Exported", relations: Sequence["Relation"]) -> str:
     path = example.path(exported.format)
     glob = f"{path}/**/*.parquet" if example.is_partitioned else path
     where = " where location_code = 'CA'" if "location_code" in example.names else ""
-    return (CSV_USE if exported.format == "csv" else PARQUET_USE).format(path=path, glob=glob, where=where)
+    return FORMATS[exported.format].use.format(path=path, glob=glob, where=where)
 
 
 def _section(exported: "Exported", relation: "Relation") -> Iterator[str]:

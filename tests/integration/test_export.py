@@ -30,7 +30,8 @@ from psycopg2.extras import register_default_jsonb
 
 from etl import config, database
 from etl.errors import UsageError
-from etl.export import FORMATS, FileFormat, Relation, catalogue, export
+from etl.export import Relation, catalogue, export
+from etl.export_readme import FORMATS, FileFormat
 from tests.conftest import MAIN, Command, administrator, copied
 
 Row = tuple[tuple[str, Any], ...]
@@ -228,7 +229,7 @@ def test_spark_reads_every_value_of_the_parquet_files(whole: Whole, tmp_path: Pa
 
 @pytest.mark.spark
 @without_spark
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", list(FORMATS))
 def test_the_snippet_for_spark_runs(file_format: FileFormat, whole: Whole) -> None:
     folder = whole.folders[file_format]
     _pandas, snippet = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
@@ -335,7 +336,7 @@ def waiting(cursor: Any) -> bool:
 # --- the README ---
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", list(FORMATS))
 @pytest.mark.parametrize(
     "names", [(None, None), ("test_dimension", None), (None, "all")], ids=["all", "one", "views"]
 )
@@ -431,7 +432,7 @@ def refuse(command: Command, folder: Path, message: str) -> None:
     assert beside == (sorted(folder.parent.iterdir()) if folder.parent.is_dir() else [])
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", list(FORMATS))
 def test_without_room_the_older_export_stays(file_format: FileFormat, command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     assert command("export", str(folder), "--tables", "test_dimension").returncode == 0
