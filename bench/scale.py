@@ -1,6 +1,6 @@
 """Measures what grows with the data: load, database, export, and an analyst's queries on three engines.
 
-    python -m bench.scale [--rounds 3] [--times 1 10]
+    python -m bench.scale [--rounds 3] [--times 1 10] [--engines Postgres DuckDB Spark]
 
 The history is loaded once and many times over, as synthetic states beside the real ones. The same queries run on
 Postgres, on DuckDB over the exported Parquet files and on Spark over the same files, and must find the same.
@@ -66,7 +66,7 @@ QUERIES = {
 # --- engines ---
 
 
-def on_postgres(conn: database.Connection, relations: list[Relation]) -> Engine:
+def on_postgres(conn: database.Connection, _folder: Path, relations: list[Relation]) -> Engine:
     """Postgres, over the tables themselves."""
     with_code = (
         "(select location_code, fact.* from {} as fact inner join location_dimension using (location_id)) as {}"
@@ -75,7 +75,7 @@ def on_postgres(conn: database.Connection, relations: list[Relation]) -> Engine:
     return lambda query: database.fetch_all(conn, query.format_map(names))
 
 
-def on_duckdb(folder: Path, relations: list[Relation]) -> Engine:
+def on_duckdb(_conn: database.Connection, folder: Path, relations: list[Relation]) -> Engine:
     """DuckDB, over the Parquet files."""
     import duckdb
 
@@ -87,17 +87,25 @@ def on_duckdb(folder: Path, relations: list[Relation]) -> Engine:
     return lambda query: connection.execute(query.format_map(names)).fetchall()
 
 
-def on_spark(folder: Path, relations: list[Relation]) -> Engine:
+def on_spark(_conn: database.Connection, folder: Path, relations: list[Relation]) -> Engine:
     """Spark with two threads of this machine, over the Parquet files; listing them is part of the start."""
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+    builder = SparkSession.builder.master("local[2]").config(map=quiet)
     # As many parts as threads: with the usual 200 small data is all overhead.
     session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
     for each in relations:
         session.read.parquet(str(folder / each.path("parquet"))).createOrReplaceTempView(each.name)
     names = {each.name: each.name for each in relations}
     return lambda query: map(tuple, session.sql(query.format_map(names)).collect())
+
+
+ENGINES: dict[str, Callable[[database.Connection, Path, list[Relation]], Engine]] = {
+    "Postgres": on_postgres,
+    "DuckDB": on_duckdb,
+    "Spark": on_spark,
+}
 
 
 # --- measuring ---
@@ -153,19 +161,13 @@ class Scale:
         figures = self.bench.figures[name]
         return f"{statistics.median(figures.seconds):.2f} s, {statistics.median(figures.megabytes):.0f} MB"
 
-    def ask(self) -> None:
+    def ask(self, engines: list[str]) -> None:
         """The queries, in this process."""
         with database.connect(config.Database(self.dsn)) as conn:
-            relations, folder = catalogue(conn), self.folder / "parquet"
-            stars = [each for each in relations if each.kind == "table"]
-            starts: dict[str, Callable[[], Engine]] = {
-                "Postgres": lambda: on_postgres(conn, stars),
-                "DuckDB": lambda: on_duckdb(folder, stars),
-                "Spark": lambda: on_spark(folder, stars),
-            }
-            for name, start in starts.items():
+            stars = [each for each in catalogue(conn) if each.kind == "table"]
+            for name in engines:
                 started = time.perf_counter()
-                engine = start()
+                engine = ENGINES[name](conn, self.folder / "parquet", stars)
                 self.rows[f"start of {name}"] = f"{time.perf_counter() - started:.2f} s"
                 self._time_queries(engine)
 
@@ -176,7 +178,7 @@ class Scale:
             assert answer, name
             assert self.found.setdefault(name, answer) == answer, f"the engines differ: {name}"
             seconds = [timed(engine, query) for _ in range(max(self.rounds, 3))]
-            self.queries[name].append(f"{statistics.median(seconds) * 1000:.0f}")
+            self.queries[name].append(f"{statistics.median(seconds) * 1000:.1f}")
 
 
 def timed(engine: Engine, query: str) -> float:
@@ -206,7 +208,7 @@ def megabytes(size: int) -> str:
 # --- output ---
 
 
-def report(scales: list[Scale]) -> Iterator[str]:
+def report(scales: list[Scale], engines: list[str]) -> Iterator[str]:
     """The figures as Markdown tables."""
     titles = [f"{scale.times} x" for scale in scales]
     yield f"| measure | {' | '.join(titles)} |"
@@ -214,7 +216,7 @@ def report(scales: list[Scale]) -> Iterator[str]:
     for name in scales[0].rows:
         yield f"| {name} | {' | '.join(scale.rows[name] for scale in scales)} |"
     yield ""
-    yield f"| query, ms on Postgres, DuckDB, Spark | {' | '.join(titles)} |"
+    yield f"| query, ms on {', '.join(engines)} | {' | '.join(titles)} |"
     yield "|---" * (len(titles) + 1) + "|"
     for name in QUERIES:
         yield f"| {name} | {' | '.join(', '.join(scale.queries[name]) for scale in scales)} |"
@@ -225,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures what grows with the data.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     options = parser.parse_args()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="covid-etl-scale-")))
@@ -236,8 +239,8 @@ def main() -> None:
             scale.load_and_export(stack)
             print(f"{scale.times} times the history: loaded and exported", file=sys.stderr)
         for scale in scales:
-            scale.ask()
-        print("\n".join(report(scales)))
+            scale.ask(options.engines)
+        print("\n".join(report(scales, options.engines)))
 
 
 if __name__ == "__main__":

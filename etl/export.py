@@ -25,7 +25,7 @@ from etl.export_readme import FileFormat
 ALL = "all"
 MANIFEST, README = "manifest.json", "README.md"
 LOCATION, DAY = "location_code", "report_date"
-# What DuckDB may use; a part of a table, all that it needs at a time, takes a fraction of it.
+# Of DuckDB: rows wait in memory for their location's file, above this on disk.
 MEMORY_LIMIT = "256MB"
 
 # Types of Postgres -> of DuckDB, which are those of the Parquet files; all others, jsonb among them, are text.

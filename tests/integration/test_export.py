@@ -236,6 +236,19 @@ def test_the_snippet_for_spark_runs(file_format: FileFormat, whole: Whole) -> No
     assert "|location_code|" in in_spark(snippet, folder).replace(" ", "")
 
 
+@pytest.mark.spark
+@without_spark
+def test_the_merge_of_small_files_runs(whole: Whole, tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (config.ROOT / "docs/scale.md").read_text(), re.DOTALL)
+    (tmp_path / "covid-parquet").symlink_to(whole.folders["parquet"])
+    in_spark(f"from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n{snippet}", tmp_path)
+    # Spark writes times in a way of its own; all else is compared.
+    merged = pq.read_table(tmp_path / "merged/cases_fact").drop_columns(["location_type", "known_from"])
+    (relation,) = (each for each in whole.relations if each.name == "cases_fact")
+    expected = in_database(whole.dsn, relation)
+    assert in_arrow(merged) == Counter(tuple(pair for pair in each if pair[0] != "known_from") for each in expected)
+
+
 # --- odd values and names ---
 
 ODD = """
