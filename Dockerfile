@@ -2,7 +2,7 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY requirements.txt .
+COPY requirements/alerts.txt requirements.txt
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --compile \
         --require-hashes --only-binary :all: -r requirements.txt

@@ -47,9 +47,10 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
+	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt
 	$(UV_COMPILE) --extra export --output-file requirements/export.txt
-	$(UV_COMPILE) --extra local --extra export --extra dev --output-file requirements/dev.txt
-	$(UV_COMPILE) --extra local --extra export --extra dev --extra spark --output-file requirements/spark.txt
+	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --extra spark --output-file requirements/spark.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 
 .PHONY: docs

@@ -32,7 +32,7 @@ def main(url: str, dsn: str) -> None:
         shape = STATE if location_id else NATION
         address = f"states/{code.lower()}/daily.json" if location_id else "us/daily.json"
         body = session.get(f"{url}/{address}").content
-        reports = _decoder(shape.name, single=False, strict=True).decode(body).data
+        reports = _decoder(shape.name, single=False).decode(body).data
         for table, rows in transform(reports, shape, FIRST_DAY, LAST_DAY).items():
             staged = stage(table, columns(table, shape), rows)
             cursor.execute(f"alter table floor.{table} alter column location_id set default {location_id}")

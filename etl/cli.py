@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 # Where "today" is: the source was an American project. A day's figures came out in the afternoon there.
 TIME_ZONE = "America/New_York"
+ALL = "all"
 FALSE_WORDS, TRUE_WORDS = ("", "0", "false", "no", "off"), ("1", "true", "yes", "on")
 
 EXIT_CODES = """\
@@ -213,9 +213,30 @@ def _replay_options(parser: _Parser) -> None:
     parser.option(
         "--locations", metavar="L", default="all", text="all, us, states, or codes such as us,ca,ny (default: all)"
     )
+    parser.option(
+        "--rejected", metavar="ID", type=_positive_or_all, nargs="?", const=ALL,
+        text="load the rejected documents (or one) that an alias, a tombstone or a new version allows now",
+    )  # fmt: skip
     _lock_options(parser)
     parser.option("--json", action="store_true", text="print what was done as one JSON object")
     _progress_options(parser)
+
+
+def _drift_options(parser: _Parser) -> None:
+    parser.option("--accept", metavar="ID", type=_positive, text="accept one: take it as it is from now on")
+    parser.option("--with-loss", action="store_true", text="accept also where published values become null by it")
+    _lock_options(parser)
+    _json_option(parser)
+
+
+def _skip_options(parser: _Parser) -> None:
+    parser.add_argument("location", metavar="LOCATION", nargs="?", help="code of the location, such as ca")
+    parser.add_argument("days", metavar="DAY", nargs="*", type=_day, help="days to pass over (none: all of them)")
+    parser.option("--reason", metavar="TEXT", text="why; needed, and kept")
+    parser.option("--list", action="store_true", text="list the tombstones")
+    parser.option("--undo", metavar="ID", type=_positive, text="end a tombstone")
+    _lock_options(parser)
+    _json_option(parser)
 
 
 def _prune_options(parser: _Parser) -> None:
@@ -298,6 +319,10 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _positive_or_all(text: str) -> int | str:
+    return text if text == ALL else _positive(text)
+
+
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
@@ -318,7 +343,7 @@ def _connected(options: argparse.Namespace, environ: Mapping[str, str]) -> Itera
 
 
 def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from etl import database, pipeline
+    from etl import alerts, database, pipeline
 
     if options.date and (options.first_day or options.last_day):
         raise UsageError("--date goes without --from and --to")
@@ -335,8 +360,14 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         allow_withdrawals=options.allow_withdrawals,
         jobs=options.jobs,
     )
-    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+    with ExitStack() as stack:
+        watched = {} if wanted.dry_run else environ
+        watch = stack.enter_context(alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, heartbeat=True))
+        conn = stack.enter_context(_connected(options, environ))
+        stack.enter_context(database.run_lock(conn, options.wait))
+        stack.enter_context(watch.during(conn))
         summary = pipeline.run(conn, wanted, environ, _progress(options))
+        watch.report(alerts.of_summary(summary))
     print(json.dumps(summary.as_json()) if options.json else summary.as_text())
     return summary.exit_code
 
@@ -354,6 +385,8 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl import database, replay, schema
     from etl.runs import row_table
 
+    if options.rejected:
+        return _replay_rejected(options, environ)
     with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
         schema.require(conn)
         done = replay.replay(conn, options.locations, _progress(options))
@@ -361,6 +394,56 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     text += [f"rejected: {each['address']}: {each['reason']}" for each in done.rejected]
     print(json.dumps(done.as_json()) if options.json else "\n".join(text))
     return done.exit_code
+
+
+def _replay_rejected(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, rejected, schema
+
+    if options.locations != ALL:
+        raise UsageError("--rejected goes without --locations; give the ID of one document, or none for all")
+    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+        schema.require(conn)
+        summary = rejected.replay_rejected(conn, None if options.rejected == ALL else options.rejected)
+    print(json.dumps(summary.as_json()) if options.json else summary.as_text())
+    return summary.exit_code
+
+
+def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import accept, database, schema
+
+    with ExitStack() as stack:
+        conn = stack.enter_context(_connected(options, environ))
+        schema.require(conn)
+        if options.accept:
+            stack.enter_context(database.run_lock(conn, options.wait))
+        said = accept.accept(conn, options.accept, with_loss=options.with_loss) if options.accept else None
+        found = accept.changes(conn)
+    text = said or accept.as_text(found)
+    print(json.dumps(accept.as_json(found) | {"accepted": said}) if options.json else text)
+    return ExitCode.OK
+
+
+def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import database, schema, skip
+
+    if (options.location is not None) + options.list + (options.undo is not None) != 1:
+        raise UsageError("give either a LOCATION with --reason, or --list, or --undo ID; see main.py skip --help")
+    if options.location and not options.reason:
+        raise UsageError("--reason is missing: say why, for whoever finds the gap later")
+    with _connected(options, environ) as conn, ExitStack() as stack:
+        schema.require(conn)
+        if options.list:
+            found = skip.tombstones(conn)
+        else:
+            stack.enter_context(database.run_lock(conn, options.wait))
+            found = (
+                [skip.undo(conn, options.undo)]
+                if options.undo
+                else skip.skip(conn, options.location, options.days, options.reason)
+            )
+    text = "\n".join(map(str, found)) or "nothing is passed over"
+    print(json.dumps(skip.as_json(found)) if options.json else text)
+    return ExitCode.OK
 
 
 def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -408,15 +491,21 @@ def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
 
 
 def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from etl import schema, status
+    from etl import alerts, schema, status
 
-    with _connected(options, environ) as conn:
+    with ExitStack() as stack:
+        # Only as an alarm does it tell anybody else than the one who asks.
+        watch = stack.enter_context(alerts.Watch("status", environ if options.max_age_days else {}))
+        conn = stack.enter_context(_connected(options, environ))
+        stack.enter_context(watch.during(conn))
         schema.require(conn)
         found = status.status(conn)
-    stale = status.staleness(found, options.max_age_days) if options.max_age_days else None
+        stale = status.staleness(found, options.max_age_days) if options.max_age_days else None
+        code = ExitCode.CHECK if stale else ExitCode.OK
+        watch.report(alerts.Report(code, [f"stale: {stale}"] if stale else []))
     text = status.as_text(found) + (f"\nSTALE: {stale}" if stale else "")
     print(json.dumps(found | {"stale": stale}) if options.json else text)
-    return ExitCode.CHECK if stale else ExitCode.OK
+    return code
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -430,22 +519,11 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs psql as a child, so that the embedded server stops after it; the password goes by the environment."""
-    from psycopg2.extensions import make_dsn, parse_dsn
+    from etl import database, psql
 
-    from etl import database, server
-
-    program = server.psql_program()
-    if not program:
-        raise UsageError("there is no psql here: install PostgreSQL's client")
+    program = psql.program()
     with database.target(options.database_url, environ) as target:
-        parameters = parse_dsn(target.dsn)
-        password = target.password or parameters.pop("password", None)
-        secret = {"PGPASSWORD": password} if password else {}
-        # psql handles Ctrl-C itself: it cancels the query.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        command = [program, *([make_dsn(**parameters)] if parameters else []), *options.arguments]
-        return subprocess.run(command, env={**environ, **secret}, check=False).returncode
+        return psql.run(program, target, options.arguments, environ)
 
 
 COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] = {
@@ -475,7 +553,20 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _replay_options,
         _replay,
         "rebuild the star and its history from the stored bytes, without network",
-        "  main.py replay\n  main.py replay --locations ca,ny",
+        "  main.py replay\n  main.py replay --locations ca,ny\n  main.py replay --rejected",
+    ),
+    "drift": (
+        _drift_options,
+        _drift,
+        "list what has changed in what the source publishes, or accept a change",
+        "  main.py drift\n  main.py drift --accept 3",
+    ),
+    "skip": (
+        _skip_options,
+        _skip,
+        "pass over a poison report, or a location",
+        "  main.py skip ca 2021-01-02 --reason 'cases are a phone number'\n"
+        "  main.py skip --list\n  main.py skip --undo 1",
     ),
     "prune": (
         _prune_options,
@@ -507,6 +598,7 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _psql_options,
         _psql,
         "open psql on the database in use",
-        "  main.py psql\n  main.py psql -- -Atc 'select count(*) from cases_dimension'",
+        "  main.py psql                                  with settings, the views and examples\n"
+        "  main.py psql -- -Atc 'select count(*) from cases_dimension'",
     ),
 }

@@ -26,7 +26,7 @@ class Database:
 
 def configured_database(url: str | None, environ: Mapping[str, str]) -> Database | None:
     """The configured database, or None where nothing is configured and the embedded server serves."""
-    dsn = url or environ.get("DATABASE_URL") or _read_secret("DATABASE_URL_FILE", environ)
+    dsn = url or secret("DATABASE_URL", environ)
     if not dsn and not any(environ.get(name) for name in _LIBPQ_TARGETS):
         return None
     return Database(dsn or "", _read_secret("PGPASSWORD_FILE", environ))
@@ -47,6 +47,11 @@ def home(environ: Mapping[str, str]) -> Path:
         return ROOT / ".covid-etl"
     data_home = environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data_home).expanduser() / PROGRAM
+
+
+def secret(variable: str, environ: Mapping[str, str]) -> str | None:
+    """A variable, or the content of the file that `<variable>_FILE` names; raises `UsageError` if there is none."""
+    return environ.get(variable) or _read_secret(f"{variable}_FILE", environ)
 
 
 def _read_secret(variable: str, environ: Mapping[str, str]) -> str | None:

@@ -54,6 +54,11 @@ class Metric:
     test: TestKind | None = None
 
     @property
+    def label(self) -> str:
+        """Table and column of its value, such as `death_fact.total_deaths`; of a kind of test with its number."""
+        return f"{self.table}.{self.measure}" + (f" (test_id {self.test.test_id})" if self.test else "")
+
+    @property
     def columns(self) -> dict[str, str]:
         """Column name -> path in a report, the value first."""
         prefix = "" if self.test else f"{self.measure}_"

@@ -1,6 +1,10 @@
 """The exit codes, and the errors that carry them to the top of the command."""
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etl.drift import Change
 
 
 class ExitCode(IntEnum):
@@ -38,9 +42,18 @@ class SourceError(EtlError):
 
 
 class ContractError(EtlError):
-    """A document is JSON, but not what the contract says; the text names the paths."""
+    """A document is JSON, but not what the contract says; the text names the paths.
+
+    `days` are the reports to which it is due, as published (none: not to single ones); `changes` is the drift in it
+    (None: the document was not looked at so far).
+    """
 
     exit_code = ExitCode.REJECTED
+
+    def __init__(self, text: str, *, days: tuple[str, ...] = (), changes: "tuple[Change, ...] | None" = None) -> None:
+        super().__init__(text)
+        self.days = days
+        self.changes = changes
 
 
 class DatabaseError(EtlError):

@@ -104,11 +104,17 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
     if spec in ("api", api):
         return HttpSource(api, "api", jobs)
     if spec.startswith(("http://", "https://")):
-        return HttpSource(spec.rstrip("/"), spec.rstrip("/"), jobs)
+        return HttpSource(spec.rstrip("/"), _without_password(spec.rstrip("/")), jobs)
     folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
     if not folder.is_dir():
         raise UsageError(f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there")
     return DirectorySource(folder, str(folder.resolve()))
+
+
+def _without_password(url: str) -> str:
+    """The address as it may be shown and stored: without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
@@ -168,7 +174,7 @@ class HttpSource:
             on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
         ):
             if attempt.num > 1:
-                log.warning("asking again", extra={"url": f"{self.base}/{address}", "reason": "cut off"})
+                log.warning("asking again", extra={"address": address, "reason": "cut off"})
             with attempt:
                 return self._get(address, known)
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -6,17 +6,20 @@ merges them and moves what they supersede to the history.
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from psycopg2 import sql
 
 from etl import locations
+from etl.checks import Finding
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
-from etl.declaration import REPORT_TABLE, TABLES, key_columns, processing_key, value_columns
+from etl.declaration import REPORT_TABLE, TABLES, Metric, key_columns, value_columns
+from etl.drift_log import DriftLog, NewDrift, Seen
 from etl.errors import ContractError
-from etl.extract import Received, Validators
+from etl.extract import Received
+from etl.findings import FindingLog
 from etl.locations import LocationMetadata
 from etl.transform import Row
 
@@ -30,7 +33,6 @@ REPORT_STAMPS = {
     "document_id": "document_id",
 }
 FACT_STAMPS = {"known_from": "known_at"}
-_LOADED = {"outcome": "loaded", "reason": None, "changed_rows": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class DocumentLoad:
     location_id: int | None
     first_day: date
     last_day: date
+    processing_key: str
+    skipped_days: list[date] = field(default_factory=list)
     build_time: datetime | None = None
     etag: str | None = None
     last_modified: str | None = None
@@ -74,19 +78,24 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A sound document: its bytes, what identifies its data, and its rows by table."""
+    """A sound document: its bytes, what identifies its data, its rows by table, and what was noticed in it."""
 
     received: Received
     data_hash: str
     rows: Mapping[str, Staged]
+    seen: Seen
+    findings: list[Finding]
+    empty_metrics: list[Metric]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did: row counts by table, and how many rows it revised or withdrew."""
+    """What a load did: row counts by table, how many rows it revised or withdrew, and what it noticed."""
 
     rows: dict[str, RowCounts]
     revisions: int
+    drift: list[NewDrift] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def changed_rows(self) -> int:
@@ -115,11 +124,23 @@ def _escaped(value: object) -> str:
 class Loader:
     """Loads documents over one connection, whose session holds the staging tables."""
 
-    def __init__(self, conn: Connection, *, dry_run: bool, allow_withdrawals: bool) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        drift_log: DriftLog,
+        finding_log: FindingLog,
+        *,
+        dry_run: bool,
+        allow_withdrawals: bool,
+    ) -> None:
         self.conn = conn
+        self.drift_log = drift_log
+        self.finding_log = finding_log
         self.dry_run = dry_run
         self.allow_withdrawals = allow_withdrawals
         self._merges: dict[str, str] = {}
+        query = "select distinct location_id from ops.document_load where outcome = 'rejected' and closed_at is null"
+        self.rejected_locations = {location_id for (location_id,) in fetch_all(conn, query)}
 
     def load(self, load: DocumentLoad, content: Content, change: str) -> Loaded:
         """Loads one document; `change` is what a superseded row is called, `revised` or `source_changed`.
@@ -129,12 +150,17 @@ class Loader:
         self._make_stage()
         with transaction(self.conn, rollback=self.dry_run):
             parameters = asdict(load) | {"known_at": self._known_at(), "change": change}
-            parameters["document_id"] = self._keep(content.received, content.data_hash)
+            document_id = self._keep(content.received, content.data_hash)
+            parameters["document_id"] = document_id
             self._stage(content)
             if not self.allow_withdrawals:
                 self._refuse_large_withdrawal(parameters)
             loaded = self._merge(parameters, content)
             self._record(parameters | {"changed_rows": loaded.changed_rows})
+            loaded.drift.extend(self.drift_log.observe(content.seen, lambda: document_id, parameters["known_at"]))
+            loaded.findings.extend(
+                self.finding_log.record(parameters, content.findings, content.empty_metrics, loaded)
+            )
             with self.conn.cursor() as cursor:
                 cursor.execute("set constraints all immediate; set constraints all deferred")
         return loaded
@@ -152,25 +178,37 @@ class Loader:
             cursor.execute("set constraints all immediate; set constraints all deferred")
         return loaded
 
-    def confirm(self, document_load_id: int, validators: Validators) -> None:
-        """Renews the validators of a load whose data came unchanged in another file."""
+    def confirm(self, document_load_id: int, received: Received, seen: Seen | None) -> list[NewDrift]:
+        """Renews the validators of a load whose data came unchanged in another file; returns the drift in it."""
         with transaction(self.conn, rollback=self.dry_run), self.conn.cursor() as cursor:
-            parameters = asdict(validators) | {"document_load_id": document_load_id}
+            parameters = asdict(received.validators) | {"document_load_id": document_load_id}
             cursor.execute(read_sql("load/confirm_load.sql"), parameters)
+            if not seen:
+                return []
+            # Definitions are traced to the bytes that brought them, even where the data was known.
+            return self.drift_log.observe(seen, lambda: self._keep(received, None), self._known_at())
 
-    def reject(self, load: DocumentLoad, received: Received, reason: str) -> None:
+    def reject(self, load: DocumentLoad, received: Received, reason: str, seen: Seen | None) -> list[NewDrift]:
         """Keeps a document that broke the contract; once, however often it is received again."""
         with transaction(self.conn, rollback=self.dry_run):
             document_id = self._keep(received, None)
             last = fetch_all(
                 self.conn,
-                "select outcome, document_id from ops.document_load where address = %s"
+                "select outcome, document_id from ops.document_load where address = %s and closed_at is null"
                 " order by document_load_id desc limit 1",
                 (load.address,),
             )
+            known_at = self._known_at()
             if last != [("rejected", document_id)]:
-                parameters = asdict(load) | {"known_at": self._known_at(), "document_id": document_id}
+                parameters = asdict(load) | {"known_at": known_at, "document_id": document_id}
                 self._record(parameters | {"outcome": "rejected", "reason": reason})
+            return self.drift_log.observe(seen, lambda: document_id, known_at) if seen else []
+
+    def close_rejections(self, location_id: int, first_day: date, last_day: date) -> None:
+        """Closes what was rejected of a location, where a sound document has spoken of all the days since."""
+        with transaction(self.conn, rollback=self.dry_run), self.conn.cursor() as cursor:
+            parameters = {"location_id": location_id, "first_day": first_day, "last_day": last_day}
+            cursor.execute(read_sql("load/close_rejections.sql"), parameters)
 
     def load_locations(self, load: DocumentLoad, received: Received, states: list[LocationMetadata]) -> None:
         """Brings the locations' metadata up to date, with its provenance if that changed anything."""
@@ -254,9 +292,7 @@ class Loader:
                     %(etag)s, %(last_modified)s, %(changed_rows)s
                 )
                 """,
-                {"outcome": "loaded", "reason": None, "changed_rows": 0}
-                | parameters
-                | {"processing_key": processing_key()},
+                {"outcome": "loaded", "reason": None, "changed_rows": 0} | parameters,
             )
 
 

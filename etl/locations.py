@@ -21,6 +21,7 @@ class Location:
     location_id: int
     code: str
     shape: Shape
+    population: int | None
 
     def address(self, day: date | None) -> str:
         """Where the API keeps the location's history, or one day of it."""
@@ -31,8 +32,11 @@ class Location:
 
 def choose(conn: Connection, selection: str) -> list[Location]:
     """The locations that `--locations` selects (`all`, `us`, `states`, or codes), the nation first."""
-    rows = fetch_all(conn, "select location_id, location_code, location_type from location_dimension order by 1")
-    known = {code: Location(id_, code, NATION if type_ == "nation" else STATE) for id_, code, type_ in rows}
+    query = "select location_id, location_code, location_type, population from location_dimension order by 1"
+    known = {
+        code: Location(location_id, code, NATION if location_type == "nation" else STATE, population)
+        for location_id, code, location_type, population in fetch_all(conn, query)
+    }
     wanted = {part.strip().upper() for part in selection.split(",") if part.strip()}
     groups = {"ALL": set(known), "STATES": {code for code in known if known[code].shape is STATE}}
     codes = set().union(*(groups.get(part, {part}) for part in wanted))

@@ -14,11 +14,12 @@ def get_logger() -> logging.Logger:
     return logging.getLogger(LOGGER_NAME)
 
 
-def configure(log_format: str, **fields: Any) -> None:
-    """Sends the program's log to stderr as `text` or `json`; `fields` go onto every line."""
+def configure(log_format: str) -> None:
+    """Sends the program's log to stderr as `text` or `json`."""
+    _bound.clear()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_json_formatter() if log_format == "json" else TextFormatter())
-    handler.addFilter(_Fields(fields))
+    handler.addFilter(_add_bound)
     logging.getLogger().handlers[:] = [handler]
     # Libraries log what they do for each try; the program says the same once, in its own words.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -41,16 +42,17 @@ class TextFormatter(logging.Formatter):
         return " ".join([super().format(record), *fields])
 
 
-class _Fields(logging.Filter):
-    """Adds the same fields to every record."""
+def bind(**fields: Any) -> None:
+    """Puts fields, such as the run's number, onto every line from now on."""
+    _bound.update(fields)
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        super().__init__()
-        self.fields = fields
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        vars(record).update(self.fields)
-        return True
+_bound: dict[str, Any] = {}
+
+
+def _add_bound(record: logging.LogRecord) -> bool:
+    vars(record).update(_bound)
+    return True
 
 
 def _json_formatter() -> logging.Formatter:

@@ -1,27 +1,34 @@
 """The flow of a load, from the options to the closed run."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import UTC, date, datetime
 
 import psycopg2
 
-from etl import contract, extract, locations, runs, schema
+from etl import contract, extract, locations, logs, rules, runs, schema
 from etl.contract import Expected, NotJsonError
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
-from etl.declaration import FIRST_DAY, LAST_DAY, NATION
+from etl.declaration import FIRST_DAY, LAST_DAY, NATION, processing_key
+from etl.drift_log import DriftLog
 from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
 from etl.extract import NOT_ASKED, NOTHING_KNOWN, FetchError, Missing, Source
+from etl.findings import FindingLog
 from etl.load import DocumentLoad, Loader
 from etl.logs import get_logger
-from etl.prepare import RUN_SECONDS, LastLoad, Preparer, Ready, Request, Settled, prepare_ahead
+from etl.prepare import RUN_SECONDS, LastLoad, Preparer, Ready, Request, Settled, prepare_ahead, rejected
+from etl.rules import Rules
 from etl.runs import Outcome, Summary, Trouble
 
 LATEST = "latest"
 NATION_HISTORY = "us/daily.json"
+# Of the line that ends a run.
+LEVELS = {"ok": logging.INFO, "partial": logging.WARNING, "failed": logging.ERROR}
+# What a document says when it is as it should be: what was rejected of its days before is of the past.
+SOUND = (Outcome.LOADED, Outcome.UNCHANGED, Outcome.NOT_MODIFIED)
 
 log = get_logger()
 
@@ -51,6 +58,11 @@ class LoadOptions:
         """Whether no dates were given."""
         return self.day is None and self.first_day is None and self.last_day is None
 
+    @property
+    def kind(self) -> str:
+        """What sort of load it is: the same for a scheduled one every day."""
+        return "everything" if self.everything else "day" if self.day else "range"
+
 
 def run(
     conn: Connection, options: LoadOptions, environ: Mapping[str, str], progress: Progress = _no_progress
@@ -73,13 +85,15 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
     chosen = locations.choose(conn, options.locations)
     source = _open_source(conn, options, environ)
     first_day, last_day, day = _days(options, source)
-    requests = [Request(location, day, first_day, last_day) for location in chosen]
+    known_rules = rules.read(conn)
+    requests = [Request(each, known_rules.of(each), day, first_day, last_day) for each in chosen]
     summary = Summary(source.name, first_day, last_day, options.locations, options.dry_run)
     summary.requested = len(requests)
-    with _recorded(conn, summary):
-        loader = Loader(conn, dry_run=options.dry_run, allow_withdrawals=options.allow_withdrawals)
-        last_loads = _last_loads(conn, requests)
-        preparer = Preparer(source, last_loads, options.force, deadline=time.monotonic() + RUN_SECONDS)
+    with recorded(conn, summary):
+        loader = make_loader(conn, summary, known_rules, allow_withdrawals=options.allow_withdrawals)
+        last_loads = latest_loads(conn, requests)
+        deadline, today = time.monotonic() + RUN_SECONDS, datetime.now(UTC).date()
+        preparer = Preparer(source, last_loads, options.force, deadline, today)
         for prepared in prepare_ahead(preparer, requests, options.jobs):
             with summary.timed("load"):
                 _settle(loader, prepared, last_loads, summary)
@@ -89,22 +103,31 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
     return summary
 
 
+def make_loader(conn: Connection, summary: Summary, known_rules: Rules, *, allow_withdrawals: bool = False) -> Loader:
+    """The loader of a run, with the memory of drift and findings."""
+    drift_log, finding_log = DriftLog(conn, summary.run_id or 0, known_rules.aliases), FindingLog(conn)
+    return Loader(conn, drift_log, finding_log, dry_run=summary.dry_run, allow_withdrawals=allow_withdrawals)
+
+
 @contextlib.contextmanager
-def _recorded(conn: Connection, summary: Summary) -> Iterator[None]:
+def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     """Opens the run in `ops.run`, and closes it however the block ends."""
     runs.open_run(conn, summary)
-    log.info("dry run started" if summary.dry_run else "run started", extra=_fields(summary))
+    if not summary.dry_run:
+        logs.bind(run_id=summary.run_id)
+    asked = {"source": summary.source, "days": summary.days, "locations": summary.locations}
+    log.info("dry run started" if summary.dry_run else "run started", extra=asked)
     try:
         yield
     except (Interrupted, Exception) as error:
         summary.ended_by = _exit_code(error)
-        log.warning("run ended early", extra=_fields(summary))
         # The error on its way up tells more than the failure to record it.
         with contextlib.suppress(psycopg2.Error):
             runs.close_run(conn, summary)
+        log.error("run ended early", extra=summary.log_fields())
         raise
     runs.close_run(conn, summary)
-    log.info("run ended", extra=_fields(summary))
+    log.log(LEVELS[summary.status], "run ended", extra=summary.log_fields())
 
 
 def _exit_code(error: BaseException) -> ExitCode:
@@ -112,13 +135,6 @@ def _exit_code(error: BaseException) -> ExitCode:
     if isinstance(error, Interrupted | EtlError):
         return error.exit_code
     return ExitCode.DATABASE if isinstance(error, psycopg2.Error) else ExitCode.BUG
-
-
-def _fields(summary: Summary) -> dict[str, Any]:
-    """What every line about a run says."""
-    done = {str(outcome): count for outcome, count in summary.documents.items() if count}
-    run = {} if summary.dry_run else {"run_id": summary.run_id}
-    return run | {"source": summary.source} | done | ({"status": summary.status} if done else {})
 
 
 def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Source:
@@ -150,7 +166,7 @@ def _latest_day(source: Source) -> date:
     return newest
 
 
-def _last_loads(conn: Connection, requests: list[Request]) -> dict[str, LastLoad]:
+def latest_loads(conn: Connection, requests: list[Request]) -> dict[str, LastLoad]:
     """What was loaded last for each request, by its address."""
     parameters = {
         "addresses": [request.address for request in requests],
@@ -164,43 +180,52 @@ def _last_loads(conn: Connection, requests: list[Request]) -> dict[str, LastLoad
 
 def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, LastLoad], summary: Summary) -> None:
     """Loads a document, or keeps a rejected one; counts it, and logs what an operator should see."""
-    if isinstance(prepared, Ready):
-        prepared = _load(loader, prepared, last_loads.get(prepared.request.address), summary)
-    request, outcome = prepared.request, prepared.outcome
-    last = last_loads.get(request.address)
-    if outcome is Outcome.REJECTED and prepared.received:
-        loader.reject(_event(request, summary), prepared.received, prepared.reason)
-    elif prepared.received and last and request.whole and last.source == summary.source:
+    last = last_loads.get(prepared.request.address)
+    settled = load_one(loader, prepared, last, summary) if isinstance(prepared, Ready) else prepared
+    request, outcome = settled.request, settled.outcome
+    if outcome is Outcome.REJECTED and settled.received:
+        event = _event(request, summary, summary.source)
+        summary.drift += loader.reject(event, settled.received, settled.reason, settled.seen)
+    elif settled.received and last and request.whole and last.source == summary.source:
         # The same data in another file: without this it would be received in full ever after.
-        loader.confirm(last.document_load_id, prepared.received.validators)
-    trouble = Trouble(request.location.code, request.day, prepared.reason)
+        summary.drift += loader.confirm(last.document_load_id, settled.received, settled.seen)
+    if outcome in SOUND and request.location.location_id in loader.rejected_locations:
+        loader.close_rejections(request.location.location_id, request.first_day, request.last_day)
+    trouble = Trouble(request.location.code, request.day, settled.reason, settled.days)
     summary.count(outcome, trouble)
-    if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE) and prepared.reason != NOT_ASKED:
-        fields = {"run_id": summary.run_id, "address": request.address, "reason": prepared.reason}
-        log.warning(f"document {outcome}", extra=fields)
+    if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE) and settled.reason != NOT_ASKED:
+        log.warning(f"document {outcome}", extra={"address": request.address, "reason": settled.reason})
 
 
-def _load(loader: Loader, ready: Ready, last: LastLoad | None, summary: Summary) -> Settled:
-    event = _event(ready.request, summary, ready)
-    change = "source_changed" if last and last.location_source != summary.source else "revised"
+def load_one(
+    loader: Loader, ready: Ready, last: LastLoad | None, summary: Summary, source: str | None = None
+) -> Settled:
+    """Loads a document; or finds only now, beside what is loaded, that it is to be rejected.
+
+    `source` is where it came from, if not from the run's own.
+    """
+    source = source or summary.source
+    event = _event(ready.request, summary, source, ready)
+    change = "source_changed" if last and last.location_source != source else "revised"
     try:
         loaded = loader.load(event, ready.content, change)
     except ContractError as error:
-        return Settled(ready.request, Outcome.REJECTED, str(error), ready.content.received)
-    summary.add(loaded)
-    summary.new_paths.update(ready.new_paths)
+        return rejected(ready.request, ready.content.received, error)
+    summary.add(ready.request.location.code, loaded)
     return Settled(ready.request, Outcome.LOADED)
 
 
-def _event(request: Request, summary: Summary, ready: Ready | None = None) -> DocumentLoad:
+def _event(request: Request, summary: Summary, source: str, ready: Ready | None = None) -> DocumentLoad:
     validators = ready.content.received.validators if ready and request.whole else NOTHING_KNOWN
     return DocumentLoad(
         run_id=summary.run_id or 0,
-        source=summary.source,
+        source=source,
         address=request.address,
         location_id=request.location.location_id,
         first_day=request.first_day,
         last_day=request.last_day,
+        processing_key=request.rules.key,
+        skipped_days=sorted(request.rules.skipped_days),
         build_time=ready.build_time if ready else None,
         etag=validators.etag,
         last_modified=validators.last_modified,
@@ -213,10 +238,15 @@ def _load_locations(loader: Loader, source: Source, summary: Summary) -> None:
         received = source.fetch(locations.ADDRESS)
         states = locations.decode(received.body)
     except (FetchError, Missing, NotJsonError, ContractError) as error:
-        fields = {"run_id": summary.run_id, "address": locations.ADDRESS, "reason": str(error)}
-        log.warning("location metadata not updated", extra=fields)
+        log.warning("location metadata not updated", extra={"address": locations.ADDRESS, "reason": str(error)})
         return
     event = DocumentLoad(
-        summary.run_id or 0, summary.source, locations.ADDRESS, None, summary.first_day, summary.last_day
+        summary.run_id or 0,
+        summary.source,
+        locations.ADDRESS,
+        None,
+        summary.first_day,
+        summary.last_day,
+        processing_key(),
     )
     loader.load_locations(event, received, states)

@@ -8,13 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from etl import contract
+from etl import checks, contract
 from etl.contract import Document, Expected, NotJsonError
-from etl.declaration import FIRST_DAY, LAST_DAY, processing_key
+from etl.declaration import FIRST_DAY, LAST_DAY
+from etl.drift_log import Seen
 from etl.errors import ContractError
 from etl.extract import NOTHING_KNOWN, FetchError, Missing, NotModified, Received, Source, Validators
 from etl.load import Content, stage
 from etl.locations import Location
+from etl.rules import LocationRules
 from etl.runs import Outcome
 from etl.transform import columns, transform
 
@@ -24,9 +26,10 @@ SWITCH_SECONDS = 0.0002
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One document to ask for (a history, or the single `day`), and the days wanted of it."""
+    """One document to ask for (a history, or the single `day`), the days wanted of it, the rules for it."""
 
     location: Location
+    rules: LocationRules
     day: date | None
     first_day: date
     last_day: date
@@ -40,6 +43,17 @@ class Request:
     def whole(self) -> bool:
         """Whether everything in the document is wanted."""
         return self.day is not None or (self.first_day, self.last_day) == (FIRST_DAY, LAST_DAY)
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether there is nothing in the document that is not to be passed over."""
+        return self.rules.is_skipped or self.day in self.rules.skipped_days
+
+    @property
+    def expected(self) -> Expected:
+        """What the document should be."""
+        rules = self.rules
+        return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class LastLoad:
 
     def stands_for(self, request: Request) -> bool:
         """Whether the same data in the same document would be no news."""
-        return self.covers and self.address == request.address and self.processing_key == processing_key()
+        return self.covers and self.address == request.address and self.processing_key == request.rules.key
 
     def validators(self, request: Request, source: str) -> Validators:
         """What may be sent, so that an answer of 304 hides nothing."""
@@ -76,17 +90,18 @@ class Ready:
     request: Request
     content: Content
     build_time: datetime
-    new_paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A document that will not be loaded; a rejected one comes with its bytes, to be kept."""
+    """A document that will not be loaded, with what it shows all the same; `days` as of `ContractError`."""
 
     request: Request
     outcome: Outcome
     reason: str = ""
     received: Received | None = None
+    seen: Seen | None = None
+    days: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +112,12 @@ class Preparer:
     last_loads: Mapping[str, LastLoad]
     force: bool
     deadline: float
+    today: date
 
     def prepare(self, request: Request) -> Ready | Settled:
         """One document, as far as it comes; no failure of source or contract is raised."""
+        if request.is_skipped:
+            return Settled(request, Outcome.SKIPPED)
         try:
             if time.monotonic() > self.deadline:
                 raise FetchError(f"not asked for: the run took more than {RUN_SECONDS} s")
@@ -119,26 +137,45 @@ class Preparer:
 
     def _decode(self, request: Request, received: Received, last: LastLoad | None) -> Ready | Settled:
         try:
-            expected = Expected(request.location.shape, request.location.code, request.day)
-            document = contract.decode(received.body, expected)
+            document = contract.decode(received.body, request.expected)
+            build_time = document.meta.build_time
+            if last and last.data_hash == document.data_hash and last.stands_for(request):
+                seen = _seen(request, document)
+                return Settled(request, Outcome.UNCHANGED, received=received, seen=seen)
+            if last and last.own_build_time and build_time < last.own_build_time:
+                return Settled(request, Outcome.STALE, f"built {build_time}, before the one loaded")
+            return Ready(request, flatten(request, received, document, self.today), build_time)
         except NotJsonError as error:
             return Settled(request, Outcome.FAILED, f"no JSON: {error}")
         except ContractError as error:
-            return Settled(request, Outcome.REJECTED, str(error), received)
-        if last and last.data_hash == document.data_hash and last.stands_for(request):
-            return Settled(request, Outcome.UNCHANGED, received=received)
-        if last and last.own_build_time and document.meta.build_time < last.own_build_time:
-            return Settled(request, Outcome.STALE, f"built {document.meta.build_time}, before the one loaded")
-        content = flatten(request, received, document)
-        return Ready(request, content, document.meta.build_time, document.unknown_paths)
+            return rejected(request, received, error)
 
 
-def flatten(request: Request, received: Received, document: Document) -> Content:
-    """The rows of what is wanted of a document, rendered for COPY."""
-    shape = request.location.shape
-    rows = transform(document.reports, shape, request.first_day, request.last_day)
-    staged = {table: stage(table, columns(table, shape), rows[table]) for table in rows}
-    return Content(received, document.data_hash, staged)
+def rejected(request: Request, received: Received, error: ContractError) -> Settled:
+    """A document that broke the contract, with the drift that it shows."""
+    location = request.location
+    seen = None if error.changes is None else Seen(location.shape.name, location.code, None, error.changes)
+    return Settled(request, Outcome.REJECTED, str(error), received, seen, error.days)
+
+
+def _seen(request: Request, document: Document) -> Seen:
+    return Seen(
+        request.location.shape.name,
+        request.location.code,
+        document.meta.build_time,
+        document.changes,
+        document.meta.field_definitions,
+    )
+
+
+def flatten(request: Request, received: Received, document: Document, today: date) -> Content:
+    """The rows of what is wanted of a document, checked and rendered for COPY; raises `ContractError`."""
+    location = request.location
+    rows = transform(document.reports, location.shape, request.first_day, request.last_day)
+    findings = checks.check(rows, location.shape, location.population, today)
+    staged = {table: stage(table, columns(table, location.shape), rows[table]) for table in rows}
+    empty = checks.empty_metrics(rows, location.shape)
+    return Content(received, document.data_hash, staged, _seen(request, document), findings, empty)
 
 
 def prepare_ahead(preparer: Preparer, requests: list[Request], jobs: int) -> Iterator[Ready | Settled]:

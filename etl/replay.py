@@ -1,23 +1,25 @@
 """Rebuilds the star and its history from the stored bytes, under today's rules; drops bytes that are old."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg2 import sql
 
-from etl import contract, locations
-from etl.contract import Expected
+from etl import contract, locations, rules
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import TABLES
+from etl.drift_log import DriftLog
 from etl.errors import ContractError, DatabaseError, ExitCode
 from etl.extract import Received, history_of
+from etl.findings import FindingLog
 from etl.load import Loader, RowCounts
 from etl.locations import Location
 from etl.logs import get_logger
 from etl.prepare import Request, flatten
+from etl.rules import LocationRules
 
 EVENT = (
     "document_load_id", "run_id", "document_id", "address", "location_id", "first_day", "last_day",
@@ -64,11 +66,17 @@ def replay(conn: Connection, selection: str, progress: Callable[[int, int, int],
             f"the bytes of {pruned} documents were pruned: a replay would lose what they revised; "
             "choose other locations with --locations"
         )
-    loader, done = Loader(conn, dry_run=False, allow_withdrawals=True), Replayed()
+    known_rules, done = rules.read(conn), Replayed()
+    loader = Loader(
+        conn, DriftLog(conn, 0, known_rules.aliases), FindingLog(conn), dry_run=False, allow_withdrawals=True
+    )
     with transaction(conn):
         _clear(conn, list(chosen))
         for event in events:
-            _load_again(loader, event, chosen[event["location_id"]], done)
+            location = chosen[event["location_id"]]
+            _load_again(
+                loader, event, stored_request(event, location, known_rules.of(location, event["known_at"])), done
+            )
             progress(done.documents + len(done.rejected), len(events), sum(n.inserted for n in done.rows.values()))
     return done
 
@@ -81,20 +89,32 @@ def _clear(conn: Connection, location_ids: list[int]) -> None:
                 cursor.execute(delete, (location_ids,))
 
 
-def _load_again(loader: Loader, event: dict[str, Any], location: Location, done: Replayed) -> None:
-    compressed, sha256 = fetch_one(
-        loader.conn, "select body, sha256 from ops.document where document_id = %s", (event["document_id"],)
-    )
-    received = Received(gzip.decompress(compressed), bytes(compressed), sha256)
+def stored_request(event: Mapping[str, Any], location: Location, location_rules: LocationRules) -> Request:
+    """What was asked for when a stored document came."""
     _, day = history_of(event["address"])
-    request = Request(location, date.fromisoformat(day) if day else None, event["first_day"], event["last_day"])
+    return Request(
+        location, location_rules, date.fromisoformat(day) if day else None, event["first_day"], event["last_day"]
+    )
+
+
+def stored_document(conn: Connection, document_id: int) -> Received:
+    """The bytes of a document, which must not have been pruned."""
+    compressed, sha256 = fetch_one(
+        conn, "select body, sha256 from ops.document where document_id = %s", (document_id,)
+    )
+    return Received(gzip.decompress(compressed), bytes(compressed), sha256)
+
+
+def _load_again(loader: Loader, event: dict[str, Any], request: Request, done: Replayed) -> None:
+    received = stored_document(loader.conn, event["document_id"])
     try:
-        document = contract.decode(received.body, Expected(location.shape, location.code, request.day))
+        document = contract.decode(received.body, request.expected)
+        content = flatten(request, received, document, datetime.now(UTC).date())
     except ContractError as error:
         done.rejected.append({"address": event["address"], "reason": str(error)})
         log.warning("document rejected", extra={"address": event["address"], "reason": str(error)})
         return
-    loaded = loader.load_again(event, flatten(request, received, document))
+    loaded = loader.load_again(event | {"skipped_days": sorted(request.rules.skipped_days)}, content)
     done.documents += 1
     for table, counts in loaded.rows.items():
         done.rows[table].add(counts)

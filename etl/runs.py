@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Any
 
 from etl import __version__
+from etl.checks import Finding
 from etl.database import Connection, fetch_one
 from etl.declaration import FIRST_DAY, LAST_DAY, TABLES
+from etl.drift_log import NewDrift
 from etl.errors import ExitCode
 from etl.load import Loaded, RowCounts
 from etl.logs import get_logger
@@ -30,6 +32,9 @@ PRECEDENCE = (
     ExitCode.NOT_PUBLISHED,
 )
 
+# Where more reports of a history than this are broken, passing over the location is what is offered.
+MOST_SKIPPED_DAYS = 3
+
 
 class Outcome(StrEnum):
     """What became of a document."""
@@ -40,16 +45,27 @@ class Outcome(StrEnum):
     LOADED = "loaded"
     UNCHANGED = "unchanged"
     STALE = "stale"
+    SKIPPED = "skipped"
     REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A document that failed or was rejected, and why; `date` is null for a history."""
+    """A document that failed or was rejected, and why; `date` is null for a history.
+
+    `days` are the reports of a rejected one to which that is due, if it is not all of them.
+    """
 
     location: str
     date: date | None
     reason: str
+    days: tuple[str, ...] = ()
+
+    @property
+    def skip_command(self) -> str:
+        """What would pass over it."""
+        days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
+        return " ".join(["main.py skip", self.location.lower(), *days, "--reason TEXT"])
 
 
 @dataclass(slots=True)
@@ -66,7 +82,8 @@ class Summary:
     documents: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
     revisions: int = 0
-    new_paths: set[str] = field(default_factory=set)
+    drift: list[NewDrift] = field(default_factory=list)
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -88,9 +105,11 @@ class Summary:
         yield
         self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
 
-    def add(self, loaded: Loaded) -> None:
+    def add(self, location: str, loaded: Loaded) -> None:
         """Adds what the load of one document did."""
         self.revisions += loaded.revisions
+        self.drift += loaded.drift
+        self.findings += [(location, finding) for finding in loaded.findings]
         for table, counts in loaded.rows.items():
             self.rows[table].add(counts)
 
@@ -99,7 +118,8 @@ class Summary:
         """The exit code of the error that ended the run, or that the documents amount to."""
         if self.ended_by:
             return self.ended_by
-        nothing = self.documents[Outcome.NOT_PUBLISHED] == self.requested > 0
+        asked = self.requested - self.documents[Outcome.SKIPPED]
+        nothing = self.documents[Outcome.NOT_PUBLISHED] == asked > 0
         happened = {
             ExitCode.SOURCE: bool(self.failed),
             ExitCode.REJECTED: bool(self.rejected),
@@ -126,6 +146,23 @@ class Summary:
         """The days asked for, in words."""
         return days_in_words(self.first_day, self.last_day)
 
+    def log_fields(self) -> dict[str, Any]:
+        """What the line that ends the run says: the counts that are not 0."""
+        rows = [
+            sum(getattr(each, name) for each in self.rows.values()) for name in ("inserted", "updated", "withdrawn")
+        ]
+        counts = {str(outcome): count for outcome, count in self.documents.items()} | {
+            "rows_inserted": rows[0],
+            "rows_updated": rows[1],
+            "rows_withdrawn": rows[2],
+            "revisions": self.revisions,
+            "new_drift": len(self.drift),
+            "new_findings": len(self.findings),
+        }
+        seconds = round(time.monotonic() - self.started, 3)
+        ended = {"status": self.status, "exit_code": int(self.exit_code), "source": self.source}
+        return ended | {name: count for name, count in counts.items() if count} | {"seconds": seconds}
+
     def as_json(self) -> dict[str, Any]:
         """The summary in the form that `--json` prints."""
         return {
@@ -140,9 +177,10 @@ class Summary:
             "documents": {"requested": self.requested} | {str(k): n for k, n in self.documents.items()},
             "rows": {table: asdict(counts) for table, counts in self.rows.items()},
             "revisions": self.revisions,
-            "drift": [{"change": "path added", "path": path} for path in sorted(self.new_paths)],
+            "drift": [each.as_json() for each in self.drift],
+            "findings": [_finding_json(location, each) for location, each in self.findings],
             "failed": [_trouble_json(each) for each in self.failed],
-            "rejected": [_trouble_json(each) for each in self.rejected],
+            "rejected": [_trouble_json(each) | {"skip": each.skip_command} for each in self.rejected],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()}
             | {"total": round(time.monotonic() - self.started, 3)},
         }
@@ -160,8 +198,9 @@ class Summary:
             *self._row_lines(),
         ]
         for name, troubles in (("failed", self.failed), ("rejected", self.rejected)):
-            lines += _trouble_lines(name, troubles)
-        lines += [f"new in the source, not read: {path}" for path in sorted(self.new_paths)]
+            lines += trouble_lines(name, troubles)
+        lines += [f"to pass over it: {self.rejected[0].skip_command}"] if self.rejected else []
+        lines += [*map(str, self.drift), *finding_lines(self.findings)]
         return "\n".join(lines)
 
     def _row_lines(self) -> list[str]:
@@ -171,12 +210,20 @@ class Summary:
         return row_table(self.rows)
 
 
-def _trouble_lines(name: str, troubles: list[Trouble]) -> list[str]:
+def trouble_lines(name: str, troubles: list[Trouble]) -> list[str]:
     """What went wrong, a line for each reason, so that a source that is down is one line and not fifty."""
     reasons: dict[str, list[str]] = {}
     for each in troubles:
         reasons.setdefault(each.reason, []).append(f"{each.location} {each.date or 'history'}")
     return [f"{name}: {', '.join(documents)}: {reason}" for reason, documents in reasons.items()]
+
+
+def finding_lines(findings: list[tuple[str, Finding]]) -> list[str]:
+    """What is doubtful in what was loaded, a line for each finding."""
+    return [
+        f"finding: {location} {each.report_date or 'history'}: {each.check}, {each.measure}: {each.meaning}"
+        for location, each in findings
+    ]
 
 
 def row_table(rows: Mapping[str, RowCounts]) -> list[str]:
@@ -195,7 +242,12 @@ def days_in_words(first_day: date, last_day: date) -> str:
 
 
 def _trouble_json(trouble: Trouble) -> dict[str, Any]:
-    return asdict(trouble) | {"date": trouble.date and str(trouble.date)}
+    return {"location": trouble.location, "date": trouble.date and str(trouble.date), "reason": trouble.reason}
+
+
+def _finding_json(location: str, finding: Finding) -> dict[str, Any]:
+    shown = {"location": location} | asdict(finding)
+    return shown | {"report_date": finding.report_date and str(finding.report_date)}
 
 
 def close_abandoned(conn: Connection) -> None:

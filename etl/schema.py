@@ -1,7 +1,7 @@
-"""The schema: applies the files of `sql/ddl` in order, once each, and those of `sql/views` whenever they change.
+"""The schema: applies the files of `sql/ddl` once each, in order, and then those of `sql/views`.
 
 Tables change only by new files: an applied file of `sql/ddl` that has changed since is an error. Views and functions
-are `create or replace`, and follow their file.
+are `create or replace`, and follow their file and the tables.
 """
 
 import hashlib
@@ -49,7 +49,10 @@ def missing(conn: Connection) -> list[str]:
             raise DatabaseError(
                 f"sql/{name} has changed since it was applied here: restore the file, and make changes in a new one"
             )
-    return [name for name in shipped if name not in applied or name in changed]
+    waiting = changed | (shipped.keys() - applied.keys())
+    # Views are made of the tables' columns: when tables change, they are applied again.
+    tables_change = any(not name.startswith(VIEWS) for name in waiting)
+    return [name for name in shipped if name in waiting or (tables_change and name.startswith(VIEWS))]
 
 
 def require(conn: Connection) -> None:

@@ -1,32 +1,55 @@
-"""What the warehouse holds, per location, and what the last runs did."""
+"""What the warehouse holds, per location; what the last runs did; what waits for somebody."""
 
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from etl import __version__, accept, rejected
 from etl.database import Connection, fetch_all, lock_owner, read_sql
 from etl.declaration import SERIES_END
 from etl.errors import ExitCode
 from etl.runs import days_in_words
 
 LAST_RUNS = 10
+# Column names of the statements in sql/status/, in their order.
+COVERAGE = ("location", "first_day", "last_day", "reports", "missing_days", "gaps")
+RUN = ("run_id", "started_at", "ended_at", "status", "exit_code", "source", "from", "to")
+FINDING = ("location", "check", "measure", "findings", "first_day", "last_day", "meaning")
+SIZES = ("database_bytes", "star_bytes", "history_bytes", "documents_bytes", "schema_files", "schema_version")
 
 
 def status(conn: Connection) -> dict[str, Any]:
-    """Coverage per location, the last runs (newest first), and who holds the run lock."""
-    coverage = fetch_all(conn, read_sql("status/coverage.sql"))
-    last_runs = fetch_all(conn, read_sql("status/runs.sql"), {"limit": LAST_RUNS})
-    names = ("location", "first_day", "last_day", "reports", "missing_days")
-    run_names = ("run_id", "started_at", "ended_at", "status", "exit_code", "source", "from", "to")
+    """Coverage, last runs (newest first), the run lock's owner, open drift, rejected documents, findings, sizes."""
     ((days_since, last_success, newest_day, newest_day_age),) = fetch_all(conn, read_sql("status/freshness.sql"))
     return {
         "last_success": last_success,
         "days_since_success": None if days_since is None else round(float(days_since), 3),
         "newest_day": newest_day,
         "newest_day_age": newest_day_age,
-        "locations": [dict(zip(names, row, strict=True)) for row in coverage],
-        "runs": [dict(zip(run_names, row, strict=True)) for row in last_runs],
+        "locations": _records(conn, "coverage", COVERAGE),
+        "runs": _records(conn, "runs", RUN, limit=LAST_RUNS),
         "lock": lock_owner(conn),
+        "open_drift": [asdict(each) for each in accept.changes(conn) if each.state == "open"],
+        "rejected": [_rejection(each) for each in rejected.open_rejections(conn)],
+        "findings": _records(conn, "findings", FINDING),
+        **_records(conn, "sizes", SIZES)[0],
+        "program_version": __version__,
         "database": "{dbname} on {host}".format_map({"host": "localhost"} | conn.info.dsn_parameters),
+    }
+
+
+def _records(conn: Connection, name: str, columns: tuple[str, ...], **parameters: Any) -> list[dict[str, Any]]:
+    rows = fetch_all(conn, read_sql(f"status/{name}.sql"), parameters)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _rejection(each: rejected.Rejection) -> dict[str, Any]:
+    return {
+        "id": each.document_load_id,
+        "location": each.location_code,
+        "address": each.address,
+        "since": each.known_at,
+        "reason": each.reason,
     }
 
 
@@ -56,10 +79,38 @@ def as_text(found: dict[str, Any]) -> str:
     ]
     total = sum(row["reports"] for row in found["locations"])
     lines += ["", f"{total} reports; database {found['database']}; last success {found['last_success'] or 'never'}"]
+    lines += [_sizes_line(found)]
     lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  source, days"]
     lines += [_run_line(row) for row in found["runs"]]
-    lines += ["", f"run lock: {found['lock'] or 'free'}"]
+    lines += ["", f"run lock: {found['lock'] or 'free'}", *_waiting_lines(found)]
     return "\n".join(lines)
+
+
+def _sizes_line(found: dict[str, Any]) -> str:
+    parts = {"star": "star_bytes", "history": "history_bytes", "documents": "documents_bytes"}
+    sizes = ", ".join(f"{name} {found[key] / 2**20:.0f} MB" for name, key in parts.items())
+    schema = f"schema {found['schema_version']}, program {found['program_version']}"
+    return f"size {found['database_bytes'] / 2**20:.0f} MB ({sizes}); {schema}"
+
+
+def _waiting_lines(found: dict[str, Any]) -> list[str]:
+    """What waits for somebody, with the command that deals with it; and the gaps."""
+    lines = [
+        f"rejected {each['id']}: {each['address']} since {each['since']}: {each['reason']}"
+        for each in found["rejected"]
+    ]
+    lines += ["after a fix: main.py replay --rejected"] if lines else []
+    changes = [
+        f"drift {each['drift_id']} ({each['severity']}, {each['endpoint_kind']}): {each['change']}: {each['path']}"
+        for each in found["open_drift"]
+    ]
+    lines += [*changes, "to take it as it is: main.py drift --accept ID"] if changes else []
+    lines += [
+        f"finding: {each['location']}, {each['check']}, {each['measure']}: {each['findings']}, {each['meaning']}"
+        for each in found["findings"]
+    ]
+    gaps = {row["location"]: row["gaps"] for row in found["locations"] if row["gaps"]}
+    return lines + [f"gap: {location} {first} to {last}" for location, spans in gaps.items() for first, last in spans]
 
 
 def _run_line(row: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from etl import config, database, schema, server
 from etl.database import Connection
 from etl.pipeline import LoadOptions, run
 from tests.documents import encode
+from tests.warehouse import Warehouse
 
 MAIN = config.ROOT / "main.py"
 SERVER_VARIABLE = "TEST_DATABASE_URL"
@@ -161,6 +162,12 @@ def conn(dsn: str) -> Iterator[Connection]:
     """A connection to a database with an empty schema."""
     with database.connect(config.Database(dsn)) as opened:
         yield opened
+
+
+@pytest.fixture
+def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
+    """A database with an empty schema, and an empty directory as its source."""
+    return Warehouse(conn, tmp_path)
 
 
 @dataclass

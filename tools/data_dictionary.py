@@ -15,32 +15,50 @@ from etl.declaration import CALCULATED, DETAIL_TABLE, NATION, REPORT_TABLE, SHAP
 from etl.pipeline import LoadOptions, run
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
-SCHEMAS = ("public", "mart", "history", "ops")
+VIEWS = "mart"
+SCHEMAS = ("public", VIEWS, "history", "ops")
 HEAD = """# Data dictionary
 
 Made by `make dictionary` from the comments of the schema and from `etl/declaration.py`; a test fails when it is
 out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
-"Null" says when a value may be missing: a null always means "not published", never zero. Examples are California (for
-figures that only the nation has: the nation) on 2021-03-07.
+"Null" says when a value may be missing: a null always means "not published", never zero. Examples are California on
+2021-03-07, for figures that it lacks another location; those of views are from the same day, or the last full week.
+
+Tables: {tables}.
+
+Views for analysts: {views}. `main.py psql` finds them without `mart.`; questions that they answer are in
+[sql/examples](../sql/examples).
 """
 
 
 def main() -> None:
-    """Writes the dictionary, with examples from a load of two locations."""
+    """Writes the dictionary, with examples from the snapshot."""
     with fresh_database() as conn:
+        run(conn, LoadOptions(source="snapshot"), {})
         TARGET.write_text(dictionary(conn), encoding="utf-8")
 
 
 def dictionary(conn: Connection) -> str:
-    """The whole text; loads what the examples need into an empty schema."""
-    run(conn, LoadOptions(source="snapshot", locations="us,ca"), {})
+    """The whole text; the database has the snapshot."""
     tables = read_tables(conn, *SCHEMAS)
-    return HEAD + "".join(line for table in tables for line in section(conn, table))
+    head = HEAD.format(
+        tables=", ".join(link(table) for table in tables if table.schema != VIEWS),
+        views=", ".join(link(table) for table in tables if table.schema == VIEWS),
+    )
+    return head + "".join(line for table in tables for line in section(conn, table))
+
+
+def link(table: Table) -> str:
+    """Leads to the table's section."""
+    return f"[{table.full_name}](#{table.full_name.replace('.', '')})"
 
 
 def section(conn: Connection, table: Table) -> Iterator[str]:
     """One table: its comment, then a row per column; a table of the history only what it adds."""
     yield f"\n## {table.full_name}\n\n{table.comment}\n"
+    if table.schema == VIEWS:
+        yield from view_columns(conn, table)
+        return
     current = table.name.removesuffix("_revision")
     added = table.columns
     if table.schema == "history":
@@ -54,6 +72,14 @@ def section(conn: Connection, table: Table) -> Iterator[str]:
             example(examples.get(column.name)), column.comment,
         )  # fmt: skip
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def view_columns(conn: Connection, view: Table) -> Iterator[str]:
+    """A row per column of a view, whose comments say unit and null."""
+    yield "\n| column | type | example | meaning |\n|---|---|---|---|\n"
+    examples = example_row(conn, view)
+    for column in view.columns:
+        yield f"| `{column.name}` | {column.type} | {example(examples.get(column.name))} | {column.comment} |\n"
 
 
 def column_is_copied(column: Column) -> bool:
@@ -101,8 +127,6 @@ def path(table: Table, column: Column) -> str:
 
 def null_rule(table: Table, column: Column) -> str:
     """When the value may be missing."""
-    if table.schema == "mart":
-        return ""
     if column.required:
         return "never"
     if table.schema != "public" or table.name not in TABLES:
@@ -116,23 +140,38 @@ def null_rule(table: Table, column: Column) -> str:
 
 
 def example_row(conn: Connection, table: Table) -> dict[str, Any]:
-    """Values of one typical row by column: California's, and the nation's where California has none."""
+    """Values of one typical row by column: California's, and others' where California has none."""
     names = [column.name for column in table.columns]
-    where = "where location_id = {} and report_date = '2021-03-07'" if table.name in TABLES else ""
     found: dict[str, Any] = {}
-    for location in (6, 0):
-        query = sql.SQL("select {columns} from {table} {where} order by 1, 2 limit 1").format(
+    for condition in example_conditions(table):
+        query = sql.SQL("select {columns} from {table} where {condition} order by 1, 2, 3, 4 limit 1").format(
             columns=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names),
             table=sql.Identifier(table.schema, table.name),
-            where=sql.SQL(where).format(sql.Literal(location)),
+            condition=sql.SQL(condition),
         )
-        for row in fetch_all(conn, query) if table.schema == "public" else []:
+        for row in fetch_all(conn, query):
             found = {name: found.get(name) or value for name, value in zip(names, row, strict=True)}
     return {name: value for name, value in found.items() if name not in VARYING}
 
 
+def example_conditions(table: Table) -> list[str]:
+    """Which rows serve as examples, the preferred one first."""
+    if table.schema == VIEWS:
+        day = (
+            "week_type = 'mmwr' and last_day = '2021-03-06'"
+            if table.name == "weekly"
+            else "report_date = '2021-03-07'"
+        )
+        return [f"location_code = '{code}' and {day}" for code in ("CA", "US", "IA", "AL")]
+    if table.schema != "public":
+        return []
+    if table.name in TABLES:
+        return [f"location_id = {location} and report_date = '2021-03-07'" for location in (6, 0)]
+    return ["true"]
+
+
 # What every load makes anew: an example of it would change the file with each making.
-VARYING = ("known_from", "run_id", "document_id", "sites")
+VARYING = ("known_from", "first_seen_at", "last_seen_at", "run_id", "document_id", "sites")
 
 
 def example(value: str | None) -> str:

@@ -3,7 +3,7 @@
 --
 -- Required checks hold whatever the source publishes: a finding is a fault of the loader, or of somebody's own SQL.
 -- Advisory checks find what the source published and a reader should know; docs/data-quality.md explains the findings of
--- the shipped history.
+-- the shipped history. mart.data_quality lists them one by one, but for the last four, which recompute every figure.
 
 with series as (
     select
@@ -202,46 +202,6 @@ recomputed as (
     from dated
 ),
 
-daily as (
-    select
-        location_id,
-        report_date,
-        total_cases_change_from_prior_day as new_cases,
-        avg(total_cases_change_from_prior_day) over (
-            partition by location_id order by report_date range between interval '7 days' preceding and interval '1 day' preceding
-        ) as usual_cases
-    from cases_fact
-),
-
-sums as (
-    select
-        report_date,
-        sum(cases_fact.total_cases) as cases,
-        sum(testing_fact.total_tests) as tests,
-        sum(death_fact.total_deaths) as deaths,
-        sum(hospitalization_fact.currently_hospitalized) as hospitalized
-    from cases_fact
-    inner join testing_fact using (location_id, report_date)
-    inner join death_fact using (location_id, report_date)
-    inner join hospitalization_fact using (location_id, report_date)
-    where location_id <> 0
-    group by report_date
-),
-
-nation as (
-    select
-        report_date,
-        cases_fact.total_cases as cases,
-        testing_fact.total_tests as tests,
-        death_fact.total_deaths as deaths,
-        hospitalization_fact.currently_hospitalized as hospitalized
-    from cases_fact
-    inner join testing_fact using (location_id, report_date)
-    inner join death_fact using (location_id, report_date)
-    inner join hospitalization_fact using (location_id, report_date)
-    where location_id = 0
-),
-
 believed as (
     -- Every version of every row: its key as text, and for how long it was believed.
     select
@@ -348,6 +308,10 @@ successions as (
     from believed
 ),
 
+doubt as materialized (
+    select finding from mart.data_quality
+),
+
 findings (name, is_required, findings, meaning) as (
     select
         'reports without a row in every fact',
@@ -398,90 +362,29 @@ findings (name, is_required, findings, meaning) as (
     where states_reporting > 56
     union all
     select
-        'missing days',
+        advisory.name,
         false,
-        coalesce(sum(days), 0),
-        'days without a report between a location''s first and last'
+        (
+            select count(*) from doubt
+            where doubt.finding = advisory.name
+        ),
+        advisory.meaning
     from (
-        select max(report_date) - min(report_date) + 1 - count(*) as days
-        from cases_dimension
-        group by location_id
-    ) as coverage
-    union all
-    select
-        'falling total of cases',
-        false,
-        count(*),
-        'a running total below the day before'
-    from cases_fact
-    where total_cases_change_from_prior_day < 0
-    union all
-    select
-        'falling total of tests',
-        false,
-        count(*),
-        'a running total below the day before'
-    from testing_fact
-    where total_tests_change_from_prior_day < 0
-    union all
-    select
-        'falling total of deaths',
-        false,
-        count(*),
-        'a running total below the day before'
-    from death_fact
-    where total_deaths_change_from_prior_day < 0
-    union all
-    select
-        'jumps of new cases',
-        false,
-        count(*),
-        'at least 1,000 new cases, and five times the mean of the week before'
-    from daily
-    where new_cases >= 1000 and new_cases > 5 * usual_cases
-    union all
-    select
-        'more in intensive care than in hospital',
-        false,
-        count(*),
-        'currently_in_icu above currently_hospitalized'
-    from hospitalization_fact
-    where currently_in_icu > currently_hospitalized
-    union all
-    select
-        'more on ventilators than in intensive care',
-        false,
-        count(*),
-        'currently_on_ventilator above currently_in_icu'
-    from hospitalization_fact
-    where currently_on_ventilator > currently_in_icu
-    union all
-    select
-        'cases that do not add up',
-        false,
-        count(*),
-        'confirmed plus probable cases differ from the total'
-    from cases_fact
-    where confirmed_cases + probable_cases <> total_cases
-    union all
-    select
-        'deaths that do not add up',
-        false,
-        count(*),
-        'confirmed plus probable deaths differ from the total'
-    from death_fact
-    where confirmed_deaths + probable_deaths <> total_deaths
-    union all
-    select
-        'national figures that are not the sum',
-        false,
-        count(*),
-        'cases, tests, deaths or patients of the nation differ from the sum over states'
-    from nation
-    inner join sums using (report_date)
-    where
-        nation.cases <> sums.cases or nation.tests <> sums.tests
-        or nation.deaths <> sums.deaths or nation.hospitalized <> sums.hospitalized
+        values
+        ('missing days', 'days without a report between a location''s first and last'),
+        ('falling total of cases', 'a running total below the day before'),
+        ('falling total of tests', 'a running total below the day before'),
+        ('falling total of deaths', 'a running total below the day before'),
+        ('jumps of new cases', 'at least 1,000 new cases, and five times the mean of the week before'),
+        ('figures that went missing', 'cases, tests, deaths or patients not published, but the day before they were'),
+        ('more in intensive care than in hospital', 'currently_in_icu above currently_hospitalized'),
+        ('more on ventilators than in intensive care', 'currently_on_ventilator above currently_in_icu'),
+        ('cases that do not add up', 'confirmed plus probable cases differ from the total'),
+        ('deaths that do not add up', 'confirmed plus probable deaths differ from the total'),
+        ('national figures that are not the sum', 'cases, tests, deaths or patients of the nation differ from the sum over states'),
+        ('poor grades', 'the source graded the state''s reporting D or F'),
+        ('grades that are none', 'a grade other than A+, A, B, C, D and F')
+    ) as advisory (name, meaning)
     union all
     select
         'population percents that differ',

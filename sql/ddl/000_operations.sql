@@ -33,7 +33,7 @@ create table ops.run (
 );
 comment on table ops.run is 'One row per load that was started. Dry runs leave none.';
 comment on column ops.run.run_id is 'Number of the run, in order of start; gaps are normal.';
-comment on column ops.run.source is 'Where the documents came from: api, snapshot, an address or a directory.';
+comment on column ops.run.source is 'Where the documents came from: api, snapshot, an address or a directory; stored: documents rejected before.';
 comment on column ops.run.first_day is 'First reporting day that the run asked for.';
 comment on column ops.run.last_day is 'Last reporting day that the run asked for.';
 comment on column ops.run.locations is 'The --locations option as given.';
@@ -78,9 +78,12 @@ create table ops.document_load (
     etag text,
     last_modified text,
     changed_rows bigint not null default 0 check (changed_rows >= 0),
-    check ((outcome = 'rejected') = (reason is not null))
+    closed_at timestamptz,
+    check ((outcome = 'rejected') = (reason is not null)),
+    check (outcome = 'rejected' or closed_at is null)
 );
 create index document_load_location on ops.document_load (location_id, document_load_id);
+create index document_load_open on ops.document_load (location_id) where outcome = 'rejected' and closed_at is null;
 comment on table ops.document_load is 'One row per document that was loaded or rejected, in order. Documents without news leave no row.';
 comment on column ops.document_load.document_load_id is 'Number of the event, in order; gaps are normal.';
 comment on column ops.document_load.run_id is 'The run that did it.';
@@ -98,3 +101,116 @@ comment on column ops.document_load.processing_key is 'Hash of the rules that tu
 comment on column ops.document_load.etag is 'Validator of the document, to ask for it only if it has changed; null if it was not wholly loaded.';
 comment on column ops.document_load.last_modified is 'Validator of the document, as etag.';
 comment on column ops.document_load.changed_rows is 'How many rows of the star it inserted, updated or withdrew; 0 for one that confirmed what was known.';
+comment on column ops.document_load.closed_at is 'Of a rejected document: when it was loaded after all, or a later sound document spoke of all its days, or these were passed over (UTC instant). Null while it is open.';
+
+create table ops.drift (
+    drift_id bigint generated always as identity primary key,
+    endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),
+    signal text not null check (signal in ('definition', 'shape')),
+    change text not null,
+    path text not null,
+    before text,
+    after text,
+    severity text not null check (severity in ('breaking', 'notice')),
+    location_code text not null,
+    build_time timestamptz,
+    first_seen_at timestamptz not null,
+    first_run_id bigint not null references ops.run,
+    last_seen_at timestamptz not null,
+    last_run_id bigint not null references ops.run,
+    acknowledged_at timestamptz,
+    ended_at timestamptz
+);
+create unique index drift_current on ops.drift (endpoint_kind, change, path, coalesce(after, ''))
+where signal = 'shape' and ended_at is null;
+comment on table ops.drift is 'One row per change in what the source publishes, in its field definitions or in the shape of its data. Open until it is acknowledged or over.';
+comment on column ops.drift.drift_id is 'Number of the change, for `drift --accept`; gaps are normal.';
+comment on column ops.drift.endpoint_kind is 'Whose documents: nation or state.';
+comment on column ops.drift.signal is 'definition: what the source says of a field; shape: which paths and types its data has.';
+comment on column ops.drift.change is 'path added, path gone, path renamed, type changed; definition added, removed, renamed, deprecated, restored, retitled; prior names changed.';
+comment on column ops.drift.path is 'Of the shape: the path in the document. Of a definition: its field, or its name where it has none.';
+comment on column ops.drift.before is 'What was there before: a type, a path, a title.';
+comment on column ops.drift.after is 'What is there now.';
+comment on column ops.drift.severity is 'breaking: a path that feeds a column is gone or has another type, so that documents are rejected; notice: nothing that we read is touched.';
+comment on column ops.drift.location_code is 'Location whose document showed it last.';
+comment on column ops.drift.build_time is 'When the source says it built that document (UTC instant).';
+comment on column ops.drift.first_seen_at is 'When it was first seen (UTC instant).';
+comment on column ops.drift.first_run_id is 'The run that saw it first.';
+comment on column ops.drift.last_seen_at is 'When a run first saw it last: once per run (UTC instant).';
+comment on column ops.drift.last_run_id is 'The run that saw it last.';
+comment on column ops.drift.acknowledged_at is 'When somebody accepted it (UTC instant); null while nobody has.';
+comment on column ops.drift.ended_at is 'When a later document of the same location was without it (UTC instant); null while it lasts. Changes of definitions do not end.';
+
+create table ops.alias (
+    alias_id bigint generated always as identity primary key,
+    endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),
+    path text not null,
+    published text,
+    drift_id bigint not null references ops.drift,
+    accepted_at timestamptz not null default clock_timestamp()
+);
+comment on table ops.alias is 'One row per accepted change of a path that we read: documents that lack the path are read by this instead.';
+comment on column ops.alias.alias_id is 'Number of the alias; gaps are normal.';
+comment on column ops.alias.endpoint_kind is 'Whose documents: nation or state.';
+comment on column ops.alias.path is 'Path in a report that we read, for example cases.total.';
+comment on column ops.alias.published is 'Path in a report that stands for it; null: it was accepted that nothing is published any more.';
+comment on column ops.alias.drift_id is 'The change that was accepted.';
+comment on column ops.alias.accepted_at is 'When it was accepted (UTC instant).';
+
+create table ops.tombstone (
+    tombstone_id bigint generated always as identity primary key,
+    location_id smallint not null,
+    report_date date,
+    reason text not null check (reason <> ''),
+    created_at timestamptz not null,
+    undone_at timestamptz,
+    check (created_at < undone_at)
+);
+comment on table ops.tombstone is 'One row per report, or location, that is passed over. What is known of it stays as it is.';
+comment on column ops.tombstone.tombstone_id is 'Number of the tombstone, for `skip --undo`; gaps are normal.';
+comment on column ops.tombstone.location_id is 'Location that is passed over.';
+comment on column ops.tombstone.report_date is 'Reporting day that is passed over; null: all of them.';
+comment on column ops.tombstone.reason is 'Why, in the words of whoever did it.';
+comment on column ops.tombstone.created_at is 'Since when it holds, for loads known from then on (UTC instant).';
+comment on column ops.tombstone.undone_at is 'Until when it held (UTC instant); null while it holds.';
+
+create table ops.finding (
+    finding_id bigint generated always as identity primary key,
+    check_name text not null,
+    location_id smallint not null,
+    report_date date,
+    measure text not null,
+    value bigint not null,
+    meaning text not null,
+    document_id bigint not null references ops.document,
+    run_id bigint not null references ops.run,
+    found_at timestamptz not null,
+    ended_at timestamptz
+);
+create index finding_location on ops.finding (location_id) where ended_at is null;
+comment on table ops.finding is 'One row per doubtful thing that a row check found in a document that was loaded. Checks over all that is loaded: `main.py check`.';
+comment on column ops.finding.finding_id is 'Number of the finding; gaps are normal.';
+comment on column ops.finding.check_name is 'The check: highest value (above twice what ever was), values gone (a measure is null on all days).';
+comment on column ops.finding.location_id is 'Location of the report.';
+comment on column ops.finding.report_date is 'Reporting day; null if it is about all of them.';
+comment on column ops.finding.measure is 'Table and column of the value.';
+comment on column ops.finding.value is 'The doubtful value; of values gone, how many there were.';
+comment on column ops.finding.meaning is 'What is doubtful about it.';
+comment on column ops.finding.document_id is 'Content in which it was found.';
+comment on column ops.finding.run_id is 'The run that found it.';
+comment on column ops.finding.found_at is 'When it was found (UTC instant): known_at of the load.';
+comment on column ops.finding.ended_at is 'When a later load was without it (UTC instant); null while it stands.';
+
+create table ops.alert (
+    alert_id bigint generated always as identity primary key,
+    scope text not null,
+    sent_at timestamptz not null default clock_timestamp(),
+    trouble text,
+    message text not null
+);
+comment on table ops.alert is 'One row per alert that was delivered, so that none is repeated before the trouble changes or a day has passed.';
+comment on column ops.alert.alert_id is 'Number of the alert; gaps are normal.';
+comment on column ops.alert.scope is 'The command that sent it and what that was for: of another one it would be no repetition.';
+comment on column ops.alert.sent_at is 'When it was sent (UTC instant).';
+comment on column ops.alert.trouble is 'What was wrong, in a form that stays the same as long as it lasts; null if nothing was.';
+comment on column ops.alert.message is 'The message as sent.';

@@ -195,3 +195,34 @@ values
 (17, 'antigen', 'people', 'total'),
 (18, 'antigen', 'people', 'positive'),
 (19, 'antigen', 'people', 'negative');
+
+create table field_definitions_dimension (
+    field_definition_id integer generated always as identity primary key,
+    endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),
+    name text not null,
+    path text,
+    deprecated boolean not null,
+    prior_names text[] not null,
+    feeds_column text,
+    first_seen_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    build_time timestamptz not null,
+    document_id bigint not null,
+    is_current boolean not null default true,
+    check (first_seen_at <= last_seen_at)
+);
+create unique index field_definitions_current on field_definitions_dimension (endpoint_kind, coalesce(path, name))
+where is_current;
+comment on table field_definitions_dimension is 'One row per version of a field definition that documents carry: what the source says a field means. A changed definition is a new row.';
+comment on column field_definitions_dimension.field_definition_id is 'Number of the version; gaps are normal.';
+comment on column field_definitions_dimension.endpoint_kind is 'Whose documents carry it: nation or state.';
+comment on column field_definitions_dimension.name is 'Title of the field.';
+comment on column field_definitions_dimension.path is 'Path of the field as the definition names it, which is not always its path in the data; null where the source gives none.';
+comment on column field_definitions_dimension.deprecated is 'Whether the source calls the field deprecated.';
+comment on column field_definitions_dimension.prior_names is 'Names that the field had before, in earlier versions of the API too.';
+comment on column field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if we read nothing under that path.';
+comment on column field_definitions_dimension.first_seen_at is 'When the warehouse first saw this version (UTC instant).';
+comment on column field_definitions_dimension.last_seen_at is 'When it last took a document with it, once per run; of an old version, when another took its place (UTC instant).';
+comment on column field_definitions_dimension.build_time is 'Newest build time of a document with this version (UTC instant).';
+comment on column field_definitions_dimension.document_id is 'Content that brought this version: ops.document.document_id.';
+comment on column field_definitions_dimension.is_current is 'Whether it is what the source says now.';

@@ -35,7 +35,10 @@ begin
         to covid_loader;
         grant update on location_dimension to covid_loader;
         grant insert on all tables in schema history to covid_loader;
-        grant insert, update on ops.run, ops.document, ops.document_load to covid_loader;
+        grant insert, update on field_definitions_dimension to covid_loader;
+        grant insert, update on
+            ops.run, ops.document, ops.document_load, ops.drift, ops.alias, ops.tombstone, ops.finding, ops.alert
+        to covid_loader;
         grant usage on all sequences in schema ops to covid_loader;
     end if;
 

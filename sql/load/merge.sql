@@ -4,11 +4,15 @@
 -- All parts see the table as it was before. Rows that do not differ are not touched: no new row version, no
 -- lock, no WAL.
 --
--- Bound: location_id; first_day, last_day (the days for which the document is complete); changed_days (days
+-- Bound: location_id; first_day, last_day (the days for which the document is complete), skipped_days (days passed
+-- over, whose rows stay as they are); changed_days (days
 -- whose row counts as changed even if its values did not); known_at, run_id, document_id, build_time, change.
 with known as (
     select * from public.{table}
-    where location_id = %(location_id)s and report_date between %(first_day)s and %(last_day)s
+    where
+        location_id = %(location_id)s
+        and report_date between %(first_day)s and %(last_day)s
+        and report_date <> all(%(skipped_days)s::date[])
 ),
 
 staged as (

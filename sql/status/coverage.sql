@@ -1,11 +1,32 @@
--- First and last reporting day of each location, its reports, and the days between that have none.
+-- First and last reporting day of each location, its reports, and the gaps between them as first and last missing day.
+with reported as (
+    select
+        location_id,
+        report_date,
+        lag(report_date) over (partition by location_id order by report_date) as day_before
+    from cases_dimension
+),
+
+gap as (
+    select
+        location_id,
+        jsonb_agg(
+            jsonb_build_array(day_before + 1, report_date - 1) order by report_date
+        ) filter (where report_date - day_before > 1) as gaps,
+        min(report_date) as first_day,
+        max(report_date) as last_day,
+        count(*) as reports
+    from reported
+    group by location_id
+)
+
 select
     location.location_code,
-    min(report.report_date)::text as first_day,
-    max(report.report_date)::text as last_day,
-    count(report.report_date) as reports,
-    coalesce(max(report.report_date) - min(report.report_date) + 1 - count(report.report_date), 0) as missing_days
+    gap.first_day::text as first_day,
+    gap.last_day::text as last_day,
+    coalesce(gap.reports, 0) as reports,
+    coalesce(gap.last_day - gap.first_day + 1 - gap.reports, 0) as missing_days,
+    coalesce(gap.gaps, '[]'::jsonb) as gaps
 from location_dimension as location
-left join cases_dimension as report using (location_id)
-group by location.location_id
+left join gap using (location_id)
 order by location.location_id;

@@ -141,9 +141,32 @@ def test_a_run_that_is_terminated_is_closed_and_the_next_does_the_rest(api: Api,
 
 def test_logs_are_on_stderr_and_json_if_wanted(command: Command) -> None:
     result = command("load", "--source", "snapshot", "--date", DAY, "--locations", "us", "--log-format", "json")
-    events = [json.loads(line)["event"] for line in result.stderr.splitlines()]
-    assert events == ["run started", "run ended"]
+    started, ended = (json.loads(line) for line in result.stderr.splitlines())
+    assert (started["event"], started["level"], started["run_id"]) == ("run started", "INFO", 1)
+    assert (started["source"], started["days"], started["locations"]) == ("snapshot", DAY, "us")
+    assert ended.pop("time") > started["time"]
+    assert ended.pop("seconds") > 0
+    assert ended == {
+        "event": "run ended", "level": "INFO", "run_id": 1, "status": "ok", "exit_code": 0, "source": "snapshot",
+        "loaded": 1, "rows_inserted": 5,
+    }  # fmt: skip
     assert result.stdout.startswith("ok (run 1, exit code 0) from snapshot, 2021-01-02, locations us, ")
+
+
+@pytest.mark.parametrize(("broken", "level", "code"), [(["wa"], "WARNING", 5), (["us", "wa"], "ERROR", 5)])
+def test_the_line_that_ends_a_run_is_as_grave_as_its_end(
+    command: Command, api: Api, broken: list[str], level: str, code: int
+) -> None:
+    serve_day(api, DAY)
+    for location in broken:
+        api.answers["us/daily/2021-01-02.json" if location == "us" else f"states/wa/{DAY}.json"] = {"data": {}}
+    result = command("load", "--date", DAY, "--source", api.url, "--locations", "us,wa", "--log-format", "json")
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert (result.returncode, lines[-1]["event"], lines[-1]["level"]) == (code, "run ended", level)
+    assert {
+        line["run_id"] for line in lines if line["event"] in ("run started", "document rejected", "run ended")
+    } == {1}
+    assert sum(line["event"] == "document rejected" for line in lines) == len(broken)
 
 
 def test_a_terminal_sees_a_progress_line_unless_it_declines(dsn: str, tmp_path: Path) -> None:
@@ -181,8 +204,8 @@ def test_status_shows_coverage_and_runs(command: Command) -> None:
     found = command.json("status")
     coverage = {row.pop("location"): row for row in found["locations"]}
     assert len(coverage) == 57
-    three = {"first_day": "2021-01-01", "last_day": "2021-01-03", "reports": 3, "missing_days": 0}
-    nothing = {"first_day": None, "last_day": None, "reports": 0, "missing_days": 0}
+    three = {"first_day": "2021-01-01", "last_day": "2021-01-03", "reports": 3, "missing_days": 0, "gaps": []}
+    nothing: dict[str, Any] = {"first_day": None, "last_day": None, "reports": 0, "missing_days": 0, "gaps": []}
     assert (coverage["US"], coverage["CA"], coverage["NY"]) == (three, three, nothing)
     ((run),) = found["runs"]
     assert (run["run_id"], run["status"], run["source"], run["from"]) == (1, "ok", "snapshot", "2021-01-01")
@@ -224,10 +247,89 @@ def test_a_series_that_goes_on_is_watched_by_its_newest_day() -> None:
     assert status.staleness(found | {"newest_day": "2021-03-07", "newest_day_age": 2000}, 2) is None
 
 
-def test_status_counts_the_missing_days(command: Command) -> None:
-    for day in ("2021-01-01", "2021-01-05"):
+def test_status_names_the_gaps(command: Command) -> None:
+    for day in ("2021-01-01", "2021-01-05", "2021-01-07"):
         command("load", "--source", "snapshot", "--date", day, "--locations", "us")
-    assert command.json("status")["locations"][0]["missing_days"] == 3
+    nation = command.json("status")["locations"][0]
+    assert (nation["missing_days"], nation["gaps"]) == (
+        4,
+        [["2021-01-02", "2021-01-04"], ["2021-01-06", "2021-01-06"]],
+    )
+    assert "\ngap: US 2021-01-02 to 2021-01-04\ngap: US 2021-01-06 to 2021-01-06\n" in command("status").stdout
+
+
+def test_status_knows_the_schema_and_the_sizes(command: Command) -> None:
+    found = command.json("status")
+    applied = [name for name in schema.files() if name.startswith("ddl/")]
+    assert (found["schema_version"], found["schema_files"]) == (applied[-1], len(schema.files()))
+    assert found["program_version"] == __version__
+    assert found["database_bytes"] > found["star_bytes"] > found["history_bytes"] > 0
+    assert re.search(
+        r"\nsize \d+ MB \(star \d+ MB, history \d+ MB, documents \d+ MB\); schema ddl/", command("status").stdout
+    )
+
+
+def test_what_waits_for_somebody_is_in_status_with_the_command_that_deals_with_it(command: Command, api: Api) -> None:
+    serve_day(api, DAY)
+    state = api.answers[f"states/wa/{DAY}.json"]
+    state["data"]["cases"]["suspected"] = 1
+    state["data"]["outcomes"].pop("death")
+    arguments = ("load", "--date", DAY, "--source", api.url, "--locations", "us,wa")
+    result = command(*arguments)
+    assert result.stdout.splitlines()[-4:] == [
+        f"rejected: WA {DAY}: data.outcomes.death: is missing",
+        f"to pass over it: main.py skip wa {DAY} --reason TEXT",
+        "drift 1 (breaking, state): path gone: data.outcomes.death",
+        "drift 2 (notice, state): path added: data.cases.suspected, now number",
+    ]
+    waiting = command("status").stdout.partition("run lock: free\n")[2].splitlines()
+    assert re.fullmatch(rf"rejected 2: states/wa/{DAY}.json since \S+Z: data.outcomes.death: is missing", waiting[0])
+    assert waiting[1:] == [
+        "after a fix: main.py replay --rejected",
+        "drift 1 (breaking, state): path gone: data.outcomes.death",
+        "drift 2 (notice, state): path added: data.cases.suspected",
+        "to take it as it is: main.py drift --accept ID",
+    ]
+    table = command("drift").stdout.splitlines()
+    assert table[0].split() == ["id", "state", "severity", "endpoint", "first", "seen", "(UTC)", "change"]
+    assert re.fullmatch(r" +1  open +breaking +state +\S+  path gone: data.outcomes.death", table[1])
+    refused = command("drift", "--accept", "1")
+    assert (refused.returncode, "0 values become null" in refused.stderr) == (2, True)
+    assert command("drift", "--accept", "1", "--with-loss").stdout.startswith("drift 1 accepted: path gone")
+    replayed = command("replay", "--rejected", "2")
+    assert (replayed.returncode, replayed.stdout.splitlines()[1]) == (0, "documents: 1 requested, 1 loaded")
+    assert "rejected" not in command("status").stdout
+
+
+def test_skip_says_what_is_passed_over_and_since_when(command: Command) -> None:
+    assert command("skip", "--list").stdout == "nothing is passed over\n"
+    made = command("skip", "ca", DAY, "--reason", "a phone number")
+    line = rf"1: CA {DAY} since \S+Z: a phone number\n"
+    assert re.fullmatch(line, made.stdout)
+    assert re.fullmatch(line, command("skip", "--list").stdout)
+    assert re.fullmatch(
+        rf"1: CA {DAY} since \S+Z, undone \S+Z: a phone number\n", command("skip", "--undo", "1").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["skip"], "give either a LOCATION with --reason, or --list, or --undo ID"),
+        (["skip", "ca", "--list"], "give either a LOCATION"),
+        (["skip", "ca", DAY], "--reason is missing"),
+        (["skip", "xx", "--reason", "y"], "unknown XX"),
+        (["skip", "ca", "yesterday", "--reason", "y"], "argument DAY"),
+        (["skip", "--undo", "4"], "no tombstone 4 holds"),
+        (["drift", "--accept", "4"], "there is no drift 4"),
+        (["replay", "--rejected", "4"], "no rejected document 4 is open"),
+        (["replay", "--rejected", "--locations", "ca"], "--rejected goes without --locations"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_one_line(command: Command, arguments: list[str], said: str) -> None:
+    result = command(*arguments)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert said in result.stderr
 
 
 def test_psql_opens_the_database_in_use_with_its_exit_code(command: Command) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from etl import declaration, prepare
+from etl import declaration, rules
 from etl.database import Connection, fetch_all
 from etl.declaration import STATE
 from etl.pipeline import LoadOptions, run
 from etl.runs import Summary
 from tests.conftest import Api
 from tests.documents import Json, document, encode, report, state_history
-from tests.integration.test_load import counted, days
+from tests.integration.test_load import days
+from tests.warehouse import counted
 
 CALIFORNIA = "states/ca/daily.json"
 
@@ -134,7 +135,7 @@ def test_under_other_rules_documents_are_asked_for_in_full(
     subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscriber.load()
-    monkeypatch.setattr(prepare, "processing_key", lambda: "other rules")
+    monkeypatch.setattr(rules, "processing_key", lambda: "other rules")
     assert asked_in_full(subscriber)
     assert len(declaration.processing_key()) == 64
 

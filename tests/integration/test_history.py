@@ -18,7 +18,8 @@ from etl.errors import DatabaseError
 from etl.pipeline import LoadOptions, run
 from tests.conftest import copied
 from tests.documents import Json, document, encode, report, state_history
-from tests.integration.test_load import Warehouse, days
+from tests.integration.test_load import days
+from tests.warehouse import Warehouse
 
 ADDRESS = "states/ca/daily.json"
 KEYS = ("location_id", "report_date", "cases_id", "test_id")

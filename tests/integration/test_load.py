@@ -9,63 +9,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import contract, pipeline
+from etl import contract, pipeline, rules
 from etl.database import Connection, fetch_all, transaction
 from etl.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.errors import DatabaseError, SourceError, UsageError
 from etl.extract import Received
-from etl.load import Content, Loader, stage
-from etl.pipeline import LoadOptions, run
+from etl.load import stage
+from etl.locations import Location
+from etl.pipeline import LoadOptions, make_loader, run
+from etl.prepare import Request, flatten
+from etl.rules import LocationRules
 from etl.runs import Outcome, Summary
-from etl.transform import columns, transform
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
+from tests.warehouse import CALIFORNIA, Warehouse, counted
 
-CALIFORNIA = "states/ca/daily.json"
+NO_RULES = LocationRules((), is_skipped=False, skipped_days=frozenset(), key="")
 FACTS = [table for table in TABLES if table != REPORT_TABLE]
-
-
-class Warehouse:
-    """A database, and a directory as its source."""
-
-    def __init__(self, conn: Connection, folder: Path) -> None:
-        self.conn = conn
-        self.folder = folder
-
-    def publish(self, address: str, content: Any) -> None:
-        path = self.folder / address
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else encode(content))
-
-    def load(self, **options: Any) -> Summary:
-        wanted = LoadOptions(**{"source": str(self.folder), "locations": "ca"} | options)
-        return run(self.conn, wanted, {})
-
-    def history(self, days: dict[str, Json], **options: Any) -> Summary:
-        self.publish(CALIFORNIA, state_history("CA", days))
-        return self.load(**options)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return fetch_all(self.conn, query)
-
-    def versions(self) -> dict[str, list[tuple[Any, ...]]]:
-        """The physical identity of every row of the star."""
-        return {
-            table: self.rows(f"select ctid::text, xmin::text, xmax::text, * from {table} order by 1")
-            for table in TABLES
-        }
-
-
-@pytest.fixture
-def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
-    return Warehouse(conn, tmp_path)
 
 
 def days(count: int, **values: Any) -> dict[str, Json]:
     return {f"2021-01-{day:02}": {"cases__total": day * 10} | values for day in range(1, count + 1)}
-
-
-def counted(summary: Summary) -> dict[str, int]:
-    return {str(outcome): count for outcome, count in summary.documents.items() if count}
 
 
 # --- one document ---
@@ -111,19 +74,20 @@ def test_forced_the_same_document_is_merged_and_still_touches_no_row(warehouse: 
 
 def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
     """How many WAL records the merge of one table writes, by the server's own count."""
-    loader = Loader(warehouse.conn, dry_run=True, allow_withdrawals=True)
+    loader = make_loader(
+        warehouse.conn, Summary("", FIRST_DAY, LAST_DAY, "", dry_run=True), rules.read(warehouse.conn)
+    )
     loader._make_stage()
-    decoded = contract.decode(encode(document_json), contract.Expected(STATE, "CA"))
-    rows = transform(decoded.reports, STATE, FIRST_DAY, LAST_DAY)
-    staged = {name: stage(name, columns(name, STATE), found) for name, found in rows.items()}
-    received = Received(b"", b"", "")
+    request = Request(Location(6, "CA", STATE, None), NO_RULES, None, FIRST_DAY, LAST_DAY)
+    decoded = contract.decode(encode(document_json), request.expected)
+    content = flatten(request, Received(b"", b"", ""), decoded, LAST_DAY)
     bound = {
         "location_id": 6, "first_day": FIRST_DAY, "last_day": LAST_DAY, "changed_days": [], "change": "revised",
         "known_at": datetime(2030, 1, 1, tzinfo=UTC), "build_time": datetime(2030, 1, 1, tzinfo=UTC),
-        "run_id": 1, "document_id": 1,
+        "run_id": 1, "document_id": 1, "skipped_days": [],
     }  # fmt: skip
     with transaction(warehouse.conn, rollback=True):
-        loader._stage(Content(received, "", staged))
+        loader._stage(content)
         merge = "explain (analyze, wal, format json) " + loader._merges[table]
         ((plan,),) = fetch_all(warehouse.conn, merge, bound)
     return int(plan[0]["Plan"]["WAL Records"])
@@ -378,7 +342,18 @@ def test_a_new_path_loads_and_is_in_the_summary(warehouse: Warehouse) -> None:
     summary = warehouse.load()
     assert (summary.exit_code, summary.as_json()["drift"]) == (
         0,
-        [{"change": "path added", "path": "data.cases.reinfections"}],
+        [
+            {
+                "id": 1,
+                "endpoint_kind": "state",
+                "severity": "notice",
+                "signal": "shape",
+                "change": "path added",
+                "path": "data.cases.reinfections",
+                "before": None,
+                "after": "object",
+            }
+        ],
     )
 
 

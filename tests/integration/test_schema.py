@@ -104,6 +104,7 @@ def test_keys_and_foreign_keys_are_those_of_the_design(conn: Connection) -> None
         ("location_dimension", "p", "PRIMARY KEY (location_id)"),
         ("location_dimension", "u", "UNIQUE (location_code)"),
         ("location_dimension", "u", "UNIQUE (fips)"),
+        ("field_definitions_dimension", "p", "PRIMARY KEY (field_definition_id)"),
         ("test_dimension", "p", "PRIMARY KEY (test_id)"),
         ("test_dimension", "u", "UNIQUE (test_type, unit, result)"),
     }
@@ -275,6 +276,18 @@ def test_a_changed_view_is_applied_again(conn: Connection) -> None:
     assert schema.upgrade(conn) == ["views/020_mart.sql"]
     assert fetch_all(conn, "select * from mart.daily_summary") == []
     assert schema.upgrade(conn) == []
+
+
+def test_views_follow_the_tables(conn: Connection) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute("alter table death_fact add column excess_deaths bigint")
+        cursor.execute("alter table history.death_fact_revision add column excess_deaths bigint")
+        cursor.execute("delete from ops.migration where file = 'ddl/040_roles.sql'")
+    views = [name for name in schema.files() if name.startswith("views/")]
+    assert schema.upgrade(conn) == ["ddl/040_roles.sql", *views]
+    assert fetch_all(conn, "select excess_deaths from history.death_fact_as_of(now())") == []
+    (definition,) = fetch_one(conn, "select pg_get_viewdef('mart.revision_history')")
+    assert "excess_deaths" in definition
 
 
 def test_a_file_that_fails_leaves_nothing_behind(

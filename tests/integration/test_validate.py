@@ -9,7 +9,8 @@ import pytest
 
 from etl import config, database, server, validate
 from etl.database import Connection
-from tests.integration.test_load import Warehouse, days
+from tests.integration.test_load import days
+from tests.warehouse import Warehouse
 
 # What docs/data-quality.md explains. A change here is a change of the data or of a rule.
 SHIPPED = {
@@ -23,11 +24,14 @@ SHIPPED = {
     "falling total of tests": 49,
     "falling total of deaths": 73,
     "jumps of new cases": 12,
+    "figures that went missing": 36,
     "more in intensive care than in hospital": 0,
     "more on ventilators than in intensive care": 57,
     "cases that do not add up": 411,
     "deaths that do not add up": 156,
     "national figures that are not the sum": 0,
+    "poor grades": 831,
+    "grades that are none": 60,
     "population percents that differ": 0,
     "changes that differ": 0,
     "weekly changes that differ": 0,
@@ -110,6 +114,28 @@ def test_an_empty_star_passes(conn: Connection) -> None:
             "deaths that do not add up",
         ),
         ("update cases_fact set total_cases = 7 where location_id = 0", "national figures that are not the sum"),
+        *(
+            (
+                f"update {table} set {column} = nullif(extract(day from report_date), 7) where location_id = 6",
+                "figures that went missing",
+            )
+            for table, column in (
+                ("cases_fact", "total_cases"),
+                ("testing_fact", "total_tests"),
+                ("death_fact", "total_deaths"),
+                ("hospitalization_fact", "currently_hospitalized"),
+                ("hospitalization_fact", "currently_in_icu"),
+                ("hospitalization_fact", "currently_on_ventilator"),
+            )
+        ),
+        ("update testing_fact set total_tests = location_id + 1", "national figures that are not the sum"),
+        ("update death_fact set total_deaths = location_id + 1", "national figures that are not the sum"),
+        (
+            "update hospitalization_fact set currently_hospitalized = location_id + 1",
+            "national figures that are not the sum",
+        ),
+        ("update cases_dimension set data_quality_grade = 'F' where location_id = 6", "poor grades"),
+        ("update cases_dimension set data_quality_grade = '#REF!' where location_id = 6", "grades that are none"),
         ("update death_fact set total_deaths_population_percent = 50", "population percents that differ"),
         ("update cases_fact set total_cases_change_from_prior_day = 99", "changes that differ"),
         ("update cases_fact set total_cases_seven_day_change_percent = 99", "weekly changes that differ"),

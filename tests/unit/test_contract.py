@@ -10,6 +10,7 @@ import pytest
 from etl.config import ROOT
 from etl.contract import Document, Expected, NotJsonError, decode
 from etl.declaration import NATION, STATE
+from etl.drift import Alias, Change
 from etl.errors import ContractError
 from tests.documents import Json, document, encode, nation_day, plant, pluck, report, snapshot, state_history
 
@@ -36,7 +37,7 @@ def test_a_sound_document_decodes_to_typed_records() -> None:
     (only,) = found.reports
     assert (only.date, only.states, only.cases.total.value) == (DAY, 56, 28756489)
     assert only.cases.total.calculated.population_percent == 8.6932
-    assert found.unknown_paths == ()
+    assert found.changes == ()
 
 
 def test_every_document_of_the_snapshot_keeps_the_contract() -> None:
@@ -101,9 +102,9 @@ def test_all_differences_are_named_and_the_same_on_many_days_once() -> None:
 
 def test_a_message_names_five_differences_and_counts_the_rest() -> None:
     content = document(report(NATION, "2021-03-07"))
-    content["data"] = {"date": "2021-03-07"}
+    content["data"] = {}
     content["meta"] = {}
-    with pytest.raises(ContractError, match="; and 2 more$"):
+    with pytest.raises(ContractError, match="; and 1 more$"):
         of(content)
 
 
@@ -119,7 +120,7 @@ def test_a_new_path_loads_and_is_reported_once() -> None:
     for row in content["data"]:
         row["cases"]["reinfections"] = {"value": 3}
     found = of(content, CALIFORNIA)
-    assert found.unknown_paths == ("data.cases.reinfections",)
+    assert found.changes == (Change("shape", "path added", "data.cases.reinfections", after="object"),)
     assert [row.cases.total.value for row in found.reports] == [2, 1]
 
 
@@ -209,7 +210,7 @@ from tests.documents import document, encode, report
 sys.setswitchinterval(1e-6)
 body = encode(document(report(STATE, "2021-01-02", "CA")))
 for _ in range(60):
-    for made in (contract._decoder, contract._document_type, contract.report_type):
+    for made in (contract._decoder, contract._document_type, contract.report_tree):
         made.cache_clear()
     expected = contract.Expected(STATE, "CA", date(2021, 1, 2))
     threads = [threading.Thread(target=contract.decode, args=(body, expected)) for _ in range(8)]
@@ -223,3 +224,114 @@ for _ in range(60):
 def test_the_first_documents_may_be_decoded_by_many_threads_at_once() -> None:
     result = subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+# --- drift and the rules that the database adds ---
+
+
+def shown(content: Any, expected: Expected = CALIFORNIA) -> ContractError:
+    with pytest.raises(ContractError) as error:
+        of(content, expected)
+    return error.value
+
+
+def two_days() -> Json:
+    return state_history("CA", {"2021-01-01": {"cases__total": 1}, "2021-01-02": {"cases__total": 2}})
+
+
+def test_a_type_that_has_changed_is_drift_and_an_impossible_value_is_not() -> None:
+    content = two_days()
+    plant(content["data"][0], "cases.total.value", "2")
+    plant(content["data"][1], "cases.confirmed.value", -1)
+    error = shown(content)
+    assert error.changes == (
+        Change("shape", "type changed", "data.cases.total.value", "number", "text", breaking=True),
+    )
+    assert error.days == ()
+
+
+@pytest.mark.parametrize("value", [5.0, -1, None])
+def test_a_null_and_another_number_are_no_drift(value: Any) -> None:
+    content = nation_day("2021-03-07")
+    plant(content, "data.states", value)
+    assert shown(content, NATION_DAY).changes == ()
+
+
+def test_the_reports_that_are_broken_are_named_unless_all_are() -> None:
+    content = two_days()
+    plant(content["data"][0], "cases.total.value", -1)
+    assert shown(content).days == ("2021-01-02",)
+    plant(content["data"][1], "cases.total.value", -1)
+    assert shown(content).days == ()
+
+
+def test_a_report_that_is_passed_over_breaks_nothing() -> None:
+    content = two_days()
+    plant(content["data"][0], "cases.total.value", "x")
+    passing = Expected(STATE, "CA", skipped_days=frozenset({date(2021, 1, 2)}))
+    assert [row.date for row in of(content, passing).reports] == [date(2021, 1, 1)]
+    assert [row.date for row in of(two_days(), passing).reports] == [date(2021, 1, 1)]
+
+
+def renamed(content: Json, old: str, new: str) -> Json:
+    for row in content["data"]:
+        plant(row, new, pluck(row, old))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "published"),
+    [
+        ("cases", "infections"),
+        ("cases.total", "cases.all"),
+        ("cases.total", "figures.cases.all"),
+        ("meta.data_quality_grade", "grade"),
+        ("outcomes.hospitalized.in_icu", "outcomes.intensive"),
+    ],
+)
+def test_an_alias_is_read_in_the_place_of_a_path_that_is_not_there(path: str, published: str) -> None:
+    aliased = Expected(STATE, "CA", aliases=(Alias(path, published),))
+    assert shown(renamed(two_days(), path, published)).changes
+    found = of(renamed(two_days(), path, published), aliased)
+    assert [row.cases.total.value for row in found.reports] == [2, 1]
+    assert found.changes == ()
+    # Where the path is there, it counts.
+    assert [row.cases.total.value for row in of(two_days(), aliased).reports] == [2, 1]
+
+
+def test_the_data_hash_is_that_of_the_data_as_published() -> None:
+    aliased = Expected(STATE, "CA", aliases=(Alias("cases", "infections"),))
+    assert of(renamed(two_days(), "cases", "infections"), aliased).data_hash != of(two_days(), aliased).data_hash
+
+
+def test_a_path_whose_absence_was_accepted_reads_as_null() -> None:
+    content = two_days()
+    for row in content["data"]:
+        pluck(row, "outcomes.death")
+    found = of(content, Expected(STATE, "CA", aliases=(Alias("outcomes.death", None),)))
+    assert [row.outcomes.death.confirmed.calculated.seven_day_average for row in found.reports] == [None, None]
+    assert [row.cases.total.value for row in found.reports] == [2, 1]
+
+
+def test_a_renaming_that_a_definition_explains_is_one_change() -> None:
+    content = renamed(two_days(), "cases", "infections")
+    content["meta"]["field_definitions"].append(
+        {"name": "Infections", "field": "infections.total", "deprecated": False, "prior_names": ["cases.total"]}
+    )
+    error = shown(content)
+    assert error.changes == (
+        Change("shape", "path renamed", "data.cases", "data.cases", "data.infections", breaking=True),
+    )
+    assert str(error) == "data.cases: is missing (2 times); data.cases is data.infections now"
+
+
+def test_what_is_new_in_the_meta_is_noticed_too() -> None:
+    content = nation_day("2021-03-07")
+    content["meta"]["copyright"] = "none"
+    assert of(content).changes == (Change("shape", "path added", "meta.copyright", after="text"),)
+
+
+def test_definitions_that_cannot_be_read_explain_nothing() -> None:
+    content = renamed(two_days(), "cases", "infections")
+    content["meta"]["field_definitions"] = [{"name": 5}]
+    assert [each.change for each in shown(content).changes or ()] == ["type changed", "path gone", "path added"]

@@ -3,9 +3,15 @@ from typing import Any
 
 import pytest
 
+from etl.checks import Finding
+from etl.drift import Change
+from etl.drift_log import NewDrift
 from etl.errors import ExitCode
 from etl.load import Loaded, RowCounts
 from etl.runs import Outcome, Summary, Trouble, days_in_words
+
+DRIFT = NewDrift(3, "state", Change("shape", "path added", "data.cases.x", after="number"))
+FINDING = Finding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high")
 
 
 def summary(*outcomes: Outcome, **fields: Any) -> Summary:
@@ -43,9 +49,8 @@ def test_what_ended_a_run_early_is_its_exit_code(ended_by: ExitCode, status: str
 
 def test_the_json_has_every_count_and_trouble() -> None:
     made = summary(Outcome.LOADED, Outcome.FAILED, Outcome.REJECTED)
-    made.add(Loaded({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
-    made.add(Loaded({"cases_fact": RowCounts(10, 20, 30, 40)}, revisions=50))
-    made.new_paths.add("data.cases.x")
+    made.add("CA", Loaded({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
+    made.add("NY", Loaded({"cases_fact": RowCounts(10, 20, 30, 40)}, revisions=50, drift=[DRIFT], findings=[FINDING]))
     found = made.as_json()
     assert found.pop("seconds")["total"] >= 0
     assert found.pop("rows")["cases_fact"] == {"inserted": 11, "updated": 22, "withdrawn": 33, "unchanged": 44}
@@ -61,22 +66,42 @@ def test_the_json_has_every_count_and_trouble() -> None:
         "locations": "all",
         "documents": {
             "requested": 3, "not_modified": 0, "not_published": 0, "failed": 1, "loaded": 1, "unchanged": 0,
-            "stale": 0, "rejected": 1,
+            "stale": 0, "skipped": 0, "rejected": 1,
         },
         "revisions": 55,
-        "drift": [{"change": "path added", "path": "data.cases.x"}],
+        "drift": [{
+            "id": 3, "endpoint_kind": "state", "severity": "notice", "signal": "shape", "change": "path added",
+            "path": "data.cases.x", "before": None, "after": "number",
+        }],
+        "findings": [{
+            "location": "NY", "check": "highest value", "measure": "cases_fact.recovered",
+            "report_date": "2021-01-02", "value": 9, "meaning": "high",
+        }],
         "failed": [trouble],
-        "rejected": [trouble],
+        "rejected": [trouble | {"skip": "main.py skip ca --reason TEXT"}],
     }  # fmt: skip
 
 
 def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     made = summary(Outcome.FAILED)
-    made.new_paths.add("data.cases.x")
+    made.add("NY", Loaded({}, revisions=0, drift=[DRIFT], findings=[FINDING]))
     lines = made.as_text().splitlines()
     assert lines[0].startswith("failed (run 7, exit code 3) from api, 2021-01-01 to 2021-01-02, locations all, ")
     assert lines[1] == "documents: 1 requested, 1 failed"
-    assert lines[-2:] == ["failed: CA history: why", "new in the source, not read: data.cases.x"]
+    assert lines[-3:] == [
+        "failed: CA history: why",
+        "drift 3 (notice, state): path added: data.cases.x, now number",
+        "finding: NY 2021-01-02: highest value, cases_fact.recovered: high",
+    ]
+
+
+def test_the_text_prints_the_command_that_passes_over_what_was_rejected() -> None:
+    made = summary()
+    made.count(Outcome.REJECTED, Trouble("CA", None, "why", ("2021-01-02", "2021-01-03")))
+    assert made.as_text().splitlines()[-2:] == [
+        "rejected: CA history: why",
+        "to pass over it: main.py skip ca 2021-01-02 2021-01-03 --reason TEXT",
+    ]
 
 
 def test_the_text_says_each_reason_once() -> None:

@@ -1,0 +1,3 @@
+-- What was told.
+insert into ops.alert (scope, trouble, message)
+values (%(scope)s, %(trouble)s, %(message)s);

@@ -1,0 +1,306 @@
+-- What is doubtful about the published figures. sql/checks/validate.sql counts these findings; they are defined here alone.
+
+create or replace view mart.data_quality as
+with
+daily as (
+    select
+        location_id,
+        report_date,
+        total_cases_change_from_prior_day as new_cases,
+        avg(total_cases_change_from_prior_day) over (
+            partition by location_id order by report_date range between interval '7 days' preceding and interval '1 day' preceding
+        ) as usual_cases
+    from cases_fact
+),
+
+coverage as (
+    select
+        location_id,
+        min(report_date) as first_date,
+        max(report_date) as last_date
+    from cases_dimension
+    group by location_id
+),
+
+doubt as (
+    select
+        location_id,
+        report_date,
+        'falling total of cases' as finding,
+        'total_cases' as measure,
+        total_cases as value,
+        total_cases - total_cases_change_from_prior_day as compared_with
+    from cases_fact
+    where total_cases_change_from_prior_day < 0
+    union all
+    select
+        location_id,
+        report_date,
+        'falling total of tests',
+        'total_tests',
+        total_tests,
+        total_tests - total_tests_change_from_prior_day
+    from testing_fact
+    where total_tests_change_from_prior_day < 0
+    union all
+    select
+        location_id,
+        report_date,
+        'falling total of deaths',
+        'total_deaths',
+        total_deaths,
+        total_deaths - total_deaths_change_from_prior_day
+    from death_fact
+    where total_deaths_change_from_prior_day < 0
+    union all
+    select
+        location_id,
+        report_date,
+        'jumps of new cases',
+        'total_cases_change_from_prior_day',
+        new_cases,
+        round(usual_cases, 3)
+    from daily
+    where new_cases >= 1000 and new_cases > 5 * usual_cases
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'total_cases',
+        null,
+        day_before.total_cases
+    from cases_fact as fact
+    inner join cases_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.total_cases is null and day_before.total_cases is not null
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'total_tests',
+        null,
+        day_before.total_tests
+    from testing_fact as fact
+    inner join testing_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.total_tests is null and day_before.total_tests is not null
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'total_deaths',
+        null,
+        day_before.total_deaths
+    from death_fact as fact
+    inner join death_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.total_deaths is null and day_before.total_deaths is not null
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'currently_hospitalized',
+        null,
+        day_before.currently_hospitalized
+    from hospitalization_fact as fact
+    inner join hospitalization_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.currently_hospitalized is null and day_before.currently_hospitalized is not null
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'currently_in_icu',
+        null,
+        day_before.currently_in_icu
+    from hospitalization_fact as fact
+    inner join hospitalization_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.currently_in_icu is null and day_before.currently_in_icu is not null
+    union all
+    select
+        fact.location_id,
+        fact.report_date,
+        'figures that went missing',
+        'currently_on_ventilator',
+        null,
+        day_before.currently_on_ventilator
+    from hospitalization_fact as fact
+    inner join hospitalization_fact as day_before
+        on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
+    where fact.currently_on_ventilator is null and day_before.currently_on_ventilator is not null
+    union all
+    select
+        location_id,
+        report_date,
+        'more in intensive care than in hospital',
+        'currently_in_icu',
+        currently_in_icu,
+        currently_hospitalized
+    from hospitalization_fact
+    where currently_in_icu > currently_hospitalized
+    union all
+    select
+        location_id,
+        report_date,
+        'more on ventilators than in intensive care',
+        'currently_on_ventilator',
+        currently_on_ventilator,
+        currently_in_icu
+    from hospitalization_fact
+    where currently_on_ventilator > currently_in_icu
+    union all
+    select
+        location_id,
+        report_date,
+        'cases that do not add up',
+        'total_cases',
+        total_cases,
+        confirmed_cases + probable_cases
+    from cases_fact
+    where confirmed_cases + probable_cases <> total_cases
+    union all
+    select
+        location_id,
+        report_date,
+        'deaths that do not add up',
+        'total_deaths',
+        total_deaths,
+        confirmed_deaths + probable_deaths
+    from death_fact
+    where confirmed_deaths + probable_deaths <> total_deaths
+    union all
+    select
+        nation.location_id,
+        nation.report_date,
+        'national figures that are not the sum',
+        'total_cases',
+        nation.total_cases,
+        state_sum.figure
+    from cases_fact as nation
+    inner join (
+        select
+            report_date,
+            sum(total_cases) as figure
+        from cases_fact
+        where location_id <> 0
+        group by report_date
+    ) as state_sum using (report_date)
+    where nation.location_id = 0 and nation.total_cases <> state_sum.figure
+    union all
+    select
+        nation.location_id,
+        nation.report_date,
+        'national figures that are not the sum',
+        'total_tests',
+        nation.total_tests,
+        state_sum.figure
+    from testing_fact as nation
+    inner join (
+        select
+            report_date,
+            sum(total_tests) as figure
+        from testing_fact
+        where location_id <> 0
+        group by report_date
+    ) as state_sum using (report_date)
+    where nation.location_id = 0 and nation.total_tests <> state_sum.figure
+    union all
+    select
+        nation.location_id,
+        nation.report_date,
+        'national figures that are not the sum',
+        'total_deaths',
+        nation.total_deaths,
+        state_sum.figure
+    from death_fact as nation
+    inner join (
+        select
+            report_date,
+            sum(total_deaths) as figure
+        from death_fact
+        where location_id <> 0
+        group by report_date
+    ) as state_sum using (report_date)
+    where nation.location_id = 0 and nation.total_deaths <> state_sum.figure
+    union all
+    select
+        nation.location_id,
+        nation.report_date,
+        'national figures that are not the sum',
+        'currently_hospitalized',
+        nation.currently_hospitalized,
+        state_sum.figure
+    from hospitalization_fact as nation
+    inner join (
+        select
+            report_date,
+            sum(currently_hospitalized) as figure
+        from hospitalization_fact
+        where location_id <> 0
+        group by report_date
+    ) as state_sum using (report_date)
+    where nation.location_id = 0 and nation.currently_hospitalized <> state_sum.figure
+    union all
+    select
+        location_id,
+        report_date,
+        'poor grades',
+        'data_quality_grade',
+        null,
+        null
+    from cases_dimension
+    where data_quality_grade in ('D', 'F')
+    union all
+    select
+        location_id,
+        report_date,
+        'grades that are none',
+        'data_quality_grade',
+        null,
+        null
+    from cases_dimension
+    where data_quality_grade not in ('A+', 'A', 'B', 'C', 'D', 'F')
+    union all
+    select
+        coverage.location_id,
+        calendar.date,
+        'missing days',
+        'report_date',
+        null,
+        null
+    from coverage
+    inner join date_dimension as calendar on calendar.date between coverage.first_date and coverage.last_date
+    left join cases_dimension as report
+        on coverage.location_id = report.location_id and calendar.date = report.report_date
+    where report.cases_id is null
+)
+
+select
+    location.location_code,
+    location.name,
+    location.location_type,
+    report_date,
+    doubt.finding,
+    doubt.measure,
+    doubt.value::numeric as value,
+    doubt.compared_with::numeric as compared_with,
+    report.data_quality_grade
+from doubt
+inner join location_dimension as location using (location_id)
+left join cases_dimension as report using (location_id, report_date);
+comment on view mart.data_quality is 'One row per finding: a location, a reporting day, and what is doubtful about one of its figures. A report may have several, most have none. Findings are about what the source published; nothing is corrected. docs/data-quality.md explains those of the shipped history.';
+comment on column mart.data_quality.location_code is 'Postal code; the nation is US.';
+comment on column mart.data_quality.name is 'Name of the location.';
+comment on column mart.data_quality.location_type is 'nation, state or territory.';
+comment on column mart.data_quality.report_date is 'Reporting day of the finding; of missing days the day without a report.';
+comment on column mart.data_quality.finding is 'What is doubtful: the name of a check in sql/checks/validate.sql, which says what it means.';
+comment on column mart.data_quality.measure is 'Column that is doubtful.';
+comment on column mart.data_quality.value is 'The figure, in the unit of the measure; null for missing days, missing figures and grades.';
+comment on column mart.data_quality.compared_with is 'What it was compared with, in the same unit: the day before, the mean of the week before, the larger group of patients, or the sum. Not additive.';
+comment on column mart.data_quality.data_quality_grade is 'The source''s own grade of the day, A+ to F; null for missing days and where it gave none.';

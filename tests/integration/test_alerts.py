@@ -1,0 +1,201 @@
+"""Alerts and the heartbeat, against a real HTTP receiver and a real database."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from etl import alerts
+from etl.alerts import Report, Watch
+from etl.database import Connection, fetch_all
+from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
+
+SECRET = "geheim"
+FAILED = Report(ExitCode.SOURCE, ["failed: CA history: status 500"])
+FINE = Report(ExitCode.OK)
+
+
+class Receiver:
+    """Takes alerts in apprise's JSON form, and the pings of a dead man's switch."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.status = 200
+        self.messages: list[str] = []
+        self.pings: list[str] = []
+        address = f"127.0.0.1:{server.port}"
+        self.environ = {
+            alerts.ALERT_URLS: f"json://user:{SECRET}@{address}/alerts",
+            alerts.HEARTBEAT_URL: f"http://{address}/ping/{SECRET}",
+        }
+        server.expect_request(re.compile(".*")).respond_with_handler(self.answer)
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/alerts":
+            content: Any = request.get_json()
+            self.messages.append(f"{content['title']}\n{content['message']}")
+        else:
+            self.pings.append(request.path.removeprefix(f"/ping/{SECRET}"))
+        return Response("no", status=self.status)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with HTTPServer(threaded=True) as server:
+        yield Receiver(server)
+
+
+def tell(conn: Connection, receiver: Receiver, report: Report | BaseException, scope: str = "load") -> list[str]:
+    """The messages that the end of a command sends."""
+    receiver.messages.clear()
+    try:
+        with Watch(scope, receiver.environ, heartbeat=True) as watch, watch.during(conn):
+            if isinstance(report, BaseException):
+                raise report
+            watch.report(report)
+    except (EtlError, psycopg2.Error, RuntimeError, Interrupted):
+        pass
+    return receiver.messages
+
+
+def test_a_good_run_is_no_news(conn: Connection, receiver: Receiver) -> None:
+    assert tell(conn, receiver, FINE) == []
+    assert fetch_all(conn, "select * from ops.alert") == []
+    assert receiver.pings == ["/start", ""]
+
+
+def test_a_trouble_is_told_once_and_its_end_too(conn: Connection, receiver: Receiver) -> None:
+    assert tell(conn, receiver, FAILED) == [
+        "covid-tracking-etl: trouble (exit code 3)\nfailed: CA history: status 500"
+    ]
+    assert tell(conn, receiver, FAILED) == []
+    assert tell(conn, receiver, FINE) == ["covid-tracking-etl: recovered\nall is well again"]
+    assert tell(conn, receiver, FINE) == []
+    assert receiver.pings == ["/start", "/fail", "/start", "/fail", "/start", "", "/start", ""]
+    assert fetch_all(conn, "select scope, trouble, message from ops.alert order by alert_id") == [
+        ("load", FAILED.troubles[0], f"covid-tracking-etl: trouble (exit code 3)\n{FAILED.troubles[0]}"),
+        ("load", None, "covid-tracking-etl: recovered\nall is well again"),
+    ]
+
+
+def test_a_trouble_is_told_again_when_it_changes_or_a_day_has_passed(conn: Connection, receiver: Receiver) -> None:
+    tell(conn, receiver, FAILED)
+    other = Report(ExitCode.REJECTED, ["rejected: CA history: broken"])
+    assert len(tell(conn, receiver, other)) == 1
+    assert tell(conn, receiver, other) == []
+    with conn.cursor() as cursor:
+        cursor.execute("update ops.alert set sent_at = sent_at - interval '25 hours'")
+    assert len(tell(conn, receiver, other)) == 1
+    assert tell(conn, receiver, other) == []
+
+
+def test_another_command_has_troubles_of_its_own(conn: Connection, receiver: Receiver) -> None:
+    tell(conn, receiver, FAILED)
+    assert tell(conn, receiver, FINE, "status") == []
+    assert len(tell(conn, receiver, FAILED, "status")) == 1
+
+
+def test_news_are_told_each_time_and_are_no_trouble(conn: Connection, receiver: Receiver) -> None:
+    news = Report(ExitCode.OK, news=["drift 1 (notice, state): path added: data.x, now number"])
+    assert tell(conn, receiver, news) == [f"covid-tracking-etl: new in the source\n{news.news[0]}"]
+    assert len(tell(conn, receiver, news)) == 1
+    assert tell(conn, receiver, FINE) == []
+
+
+def test_a_message_is_short(conn: Connection, receiver: Receiver) -> None:
+    many = Report(ExitCode.REJECTED, [f"rejected: {n} {'x' * 500}" for n in range(20)], advice=["read it"])
+    (message,) = tell(conn, receiver, many)
+    lines = message.splitlines()
+    assert (len(lines), max(map(len, lines))) == (11, 303)
+    assert lines[-2:] == ["and 12 more: see the log, or main.py status", "what to do: read it"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SourceError("the API does not answer"), "failed: the API does not answer"),
+        (RuntimeError("password=hunter2"), "failed: unexpected RuntimeError, a bug in this program"),
+    ],
+)
+def test_an_error_that_ends_a_run_is_told_without_what_a_bug_might_reveal(
+    conn: Connection, receiver: Receiver, error: Exception, told: str
+) -> None:
+    (message,) = tell(conn, receiver, error)
+    assert message.splitlines()[1] == told
+    assert receiver.pings == ["/start", "/fail"]
+    assert tell(conn, receiver, error) == []
+
+
+@pytest.mark.parametrize("error", [Interrupted(ExitCode.TERMINATED), LockedError("another run")])
+def test_whoever_interrupts_or_holds_the_lock_knows(
+    conn: Connection, receiver: Receiver, error: BaseException
+) -> None:
+    receiver.pings.clear()
+    with pytest.raises((Interrupted, LockedError)), Watch("load", receiver.environ, heartbeat=True):
+        raise error
+    assert (receiver.messages, receiver.pings) == ([], [])
+
+
+def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receiver) -> None:
+    for _ in range(2):
+        with pytest.raises(DatabaseError), Watch("load", receiver.environ, heartbeat=True):
+            raise DatabaseError("cannot connect to the database")
+    assert [message.splitlines()[1] for message in receiver.messages] == [
+        "failed: cannot connect to the database"
+    ] * 2
+    assert receiver.pings == ["/fail", "/fail"]
+
+
+def own_log(caplog: pytest.LogCaptureFixture) -> str:
+    """Everything that was logged, with its fields, but for what the receiver itself says."""
+    return " ".join(str(vars(record)) for record in caplog.records if record.name != "werkzeug")
+
+
+def test_an_alert_that_cannot_be_delivered_is_logged_without_its_address_and_tried_again(
+    conn: Connection, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.status = 500
+    assert len(tell(conn, receiver, FAILED)) == 1
+    said = [record.getMessage() for record in caplog.records if record.name == "covid_etl"]
+    assert said == ["heartbeat not delivered", "alert not delivered", "heartbeat not delivered"]
+    assert SECRET not in own_log(caplog)
+    assert fetch_all(conn, "select * from ops.alert") == []
+    receiver.status = 200
+    assert len(tell(conn, receiver, FAILED)) == 1
+
+
+def test_addresses_come_from_a_file_too_and_one_that_is_wrong_does_not_stop_the_others(
+    conn: Connection, receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = receiver.environ.pop(alerts.ALERT_URLS)
+    file = tmp_path / "urls"
+    file.write_text(f"nonsense://{SECRET}\n{url}\n")
+    receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(file)
+    assert len(tell(conn, receiver, FAILED)) == 1
+    assert "COVID_ETL_ALERT_URLS holds an address that apprise does not understand" in caplog.text
+    assert SECRET not in own_log(caplog)
+    receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(tmp_path / "missing")
+    assert tell(conn, receiver, Report(ExitCode.SOURCE, ["other"])) == []
+    assert "alerts are off" in caplog.text
+
+
+def test_a_role_that_may_not_remember_is_told_all_the_same(
+    conn: Connection, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute("set role covid_reader")
+    assert len(tell(conn, receiver, FAILED)) == 1
+    assert "alerts not remembered" in caplog.text
+
+
+def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    environ = {alerts.ALERT_URLS: "json://127.0.0.1:9/x", alerts.HEARTBEAT_URL: "http://127.0.0.1:9/x"}
+    with Watch("load", environ, heartbeat=True) as watch, watch.during(conn):
+        watch.report(FAILED)
+    assert [record.getMessage() for record in caplog.records if record.name == "covid_etl"] == [
+        "heartbeat not delivered", "alert not delivered", "heartbeat not delivered",
+    ]  # fmt: skip

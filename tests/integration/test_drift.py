@@ -1,0 +1,268 @@
+"""Drift in a real database: each change once, from its first sight to its end; what accepting it means."""
+
+import gzip
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from etl import accept, rejected
+from etl.errors import UsageError
+from etl.rules import column_fed
+from etl.runs import Summary
+from tests.documents import DEFINITIONS, Json, plant, pluck, state_history
+from tests.warehouse import CALIFORNIA, Warehouse, counted
+
+DAYS = {"2021-01-01": {"cases__total": 1, "outcomes__death__total": 4}, "2021-01-02": {"cases__total": 2}}
+NEW_YORK = "states/ny/daily.json"
+
+
+@pytest.fixture
+def publisher(warehouse: Warehouse) -> "Publisher":
+    return Publisher(warehouse)
+
+
+class Publisher:
+    """Publishes histories of California and New York, each build later than the last."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self.minute = 0
+        self.values = 0
+
+    def load(self, california: Any = None, new_york: Any = None, **meta: Any) -> Summary:
+        """Loads both after a change made to each report of one or both, and to the meta."""
+        self.minute += 1
+        self.values += 1
+        for address, code, change in ((CALIFORNIA, "CA", california), (NEW_YORK, "NY", new_york)):
+            content = state_history(code, deepcopy(DAYS), f"2021-05-03T12:{self.minute:02}:00Z")
+            content["meta"] |= meta
+            for row in content["data"]:
+                # Something is new in each build, so that it is a document with news.
+                plant(row, "tests.pcr.pending.value", self.values)
+                if change:
+                    change(row)
+            self.warehouse.publish(address, content)
+        return self.warehouse.load(locations="ca,ny")
+
+    def drift(self) -> list[tuple[Any, ...]]:
+        return self.warehouse.rows(
+            "select drift_id, change, path, location_code, first_run_id, last_run_id, acknowledged_at is not null,"
+            " ended_at is not null from ops.drift order by 1"
+        )
+
+
+def add_suspected(row: Json) -> None:
+    plant(row, "cases.suspected", {"value": 1})
+
+
+def drop_deaths(row: Json) -> None:
+    pluck(row, "outcomes.death.total")
+
+
+def test_a_change_is_one_event_however_many_documents_and_runs_show_it(publisher: Publisher) -> None:
+    publisher.load()
+    assert len(publisher.load(add_suspected, add_suspected).drift) == 1
+    assert publisher.load(add_suspected, add_suspected).drift == []
+    assert publisher.drift() == [(1, "path added", "data.cases.suspected", "NY", 2, 3, False, False)]
+
+
+def test_a_change_ends_when_the_location_that_showed_it_last_does_not_any_more(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.load(add_suspected, add_suspected)
+    publisher.load(None, add_suspected)
+    assert publisher.drift() == [(1, "path added", "data.cases.suspected", "NY", 2, 3, False, False)]
+    publisher.load(add_suspected, None)
+    assert publisher.drift() == [(1, "path added", "data.cases.suspected", "CA", 2, 4, False, False)]
+    publisher.load()
+    assert publisher.drift() == [(1, "path added", "data.cases.suspected", "CA", 2, 4, False, True)]
+    assert [each.drift_id for each in publisher.load(add_suspected).drift] == [2]
+
+
+def test_what_was_acknowledged_stays_known_when_it_goes_and_comes_back(publisher: Publisher) -> None:
+    publisher.load(add_suspected)
+    assert accept.accept(publisher.warehouse.conn, 1, with_loss=False) == (
+        "drift 1 accepted: path added: data.cases.suspected, now object; no rule changes"
+    )
+    publisher.load()
+    assert publisher.load(add_suspected).drift == []
+    assert publisher.drift() == [(1, "path added", "data.cases.suspected", "CA", 1, 3, True, False)]
+
+
+def test_an_older_build_ends_nothing(publisher: Publisher) -> None:
+    publisher.load(add_suspected)
+    publisher.warehouse.publish(CALIFORNIA, state_history("CA", deepcopy(DAYS), "2020-01-01T00:00:00Z"))
+    publisher.warehouse.load(force=True)
+    assert [row[-1] for row in publisher.drift()] == [False]
+
+
+def test_a_dry_run_leaves_no_drift(publisher: Publisher) -> None:
+    publisher.load()
+    content = state_history("CA", deepcopy(DAYS), "2021-05-04T00:00:00Z")
+    add_suspected(content["data"][0])
+    publisher.warehouse.publish(CALIFORNIA, content)
+    assert len(publisher.warehouse.load(dry_run=True).drift) == 1
+    assert publisher.drift() == []
+
+
+# --- definitions ---
+
+
+def definition(**changes: Any) -> Json:
+    return {"name": "Recovered", "field": "outcomes.recovered", "deprecated": False, "prior_names": []} | changes
+
+
+def versions(publisher: Publisher) -> list[tuple[Any, ...]]:
+    return publisher.warehouse.rows(
+        "select name, path, deprecated, prior_names, feeds_column, first_seen_at < last_seen_at, is_current"
+        " from field_definitions_dimension where path = 'outcomes.recovered' or path like 'outcomes.well%'"
+        " order by field_definition_id"
+    )
+
+
+def test_a_changed_definition_closes_the_old_row_and_opens_a_new_one(publisher: Publisher) -> None:
+    publisher.load(field_definitions=[*DEFINITIONS, definition()])
+    publisher.load(field_definitions=[*DEFINITIONS, definition(deprecated=True)])
+    publisher.load(
+        field_definitions=[*DEFINITIONS, definition(field="outcomes.well", prior_names=["outcomes.recovered"])]
+    )
+    fed = "cases_fact.recovered"
+    assert versions(publisher) == [
+        ("Recovered", "outcomes.recovered", False, [], fed, True, False),
+        ("Recovered", "outcomes.recovered", True, [], fed, True, False),
+        ("Recovered", "outcomes.well", False, ["outcomes.recovered"], None, False, True),
+    ]
+    assert [row[1:3] for row in publisher.drift()] == [
+        ("definition deprecated", "outcomes.recovered"),
+        ("definition renamed", "outcomes.well"),
+        ("definition restored", "outcomes.well"),
+    ]
+    traced = publisher.warehouse.rows(
+        "select name, body from field_definitions_dimension join ops.document using (document_id)"
+    )
+    assert len(traced) == len(DEFINITIONS) + 3
+    assert all(name.encode() in gzip.decompress(body) for name, body in traced)
+
+
+def test_definitions_that_change_alone_are_noticed_and_traced_to_their_bytes(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.values -= 1
+    done = publisher.load(field_definitions=[*DEFINITIONS, definition()])
+    assert (counted(done)["unchanged"], [each.change.change for each in done.drift]) == (2, ["definition added"])
+    ((document_id, loads),) = publisher.warehouse.rows(
+        "select document_id, (select count(*) from ops.document_load as load where load.document_id ="
+        " definition.document_id) from field_definitions_dimension as definition where name = 'Recovered'"
+    )
+    assert loads == 0
+    assert publisher.warehouse.rows(
+        f"select body is not null from ops.document where document_id = {document_id}"
+    ) == [(True,)]
+
+
+def test_an_unchanged_document_in_a_new_file_leaves_no_bytes(publisher: Publisher) -> None:
+    publisher.load()
+    before = publisher.warehouse.rows("select count(*) from ops.document")
+    publisher.values -= 1
+    assert counted(publisher.load()) == {"unchanged": 2}
+    assert publisher.warehouse.rows("select count(*) from ops.document") == before
+
+
+def test_definitions_of_an_older_build_change_nothing(publisher: Publisher) -> None:
+    publisher.load(field_definitions=[*DEFINITIONS, definition()])
+    before = versions(publisher)
+    publisher.warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": {}}, "2020-05-03T00:00:00Z"))
+    assert publisher.warehouse.load(force=True, allow_withdrawals=True).drift == []
+    assert versions(publisher) == before
+
+
+def test_documents_of_one_build_that_disagree_take_nothing_from_each_other(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.load()
+    content = state_history("NY", deepcopy(DAYS), "2021-06-01T00:00:00Z")
+    content["meta"]["field_definitions"] = [*DEFINITIONS[1:], definition()]
+    publisher.warehouse.publish(NEW_YORK, content)
+    publisher.warehouse.publish(CALIFORNIA, state_history("CA", deepcopy(DAYS), "2021-06-01T00:00:00Z"))
+    done = publisher.warehouse.load(locations="ca,ny")
+    assert [each.change.change for each in done.drift] == ["definition added"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "field", "column"),
+    [
+        ("state", "outcomes.death.cumulative", "death_fact.total_deaths"),
+        ("nation", "tests.pcr.total", "testing_fact.total_tests"),
+        ("state", "tests.pcr.total", "testing_fact.total_tests"),
+        (
+            "nation",
+            "outcomes.death.calculated.change_from_prior_day",
+            "death_fact.total_deaths_change_from_prior_day",
+        ),
+        ("state", "date", "cases_dimension.report_date"),
+        ("nation", "cases.confirmed", None),
+        ("state", None, None),
+    ],
+)
+def test_a_definition_feeds_the_column_of_its_path_after_the_shipped_aliases(
+    shape: str, field: str | None, column: str | None
+) -> None:
+    assert column_fed(shape, field, ()) == column
+
+
+# --- accepting ---
+
+
+def test_a_path_that_is_gone_is_accepted_only_with_the_loss_that_it_means(publisher: Publisher) -> None:
+    publisher.load()
+    done = publisher.load(drop_deaths, drop_deaths)
+    assert (done.exit_code, [each.change.change for each in done.drift]) == (5, ["path gone"])
+    conn = publisher.warehouse.conn
+    with pytest.raises(UsageError, match=r"means that 2 values become null .* add --with-loss"):
+        accept.accept(conn, 1, with_loss=False)
+    assert publisher.drift()[0][6] is False
+    assert accept.accept(conn, 1, with_loss=True).startswith(
+        "drift 1 accepted: path gone: data.outcomes.death.total; its columns are null from now on, 2 values"
+    )
+    done = rejected.replay_rejected(conn, None)
+    assert (done.exit_code, counted(done)["loaded"], done.rows["death_fact"].updated) == (0, 2, 2)
+    assert [each.measure for _, each in done.findings] == ["death_fact.total_deaths"] * 2
+    # When it comes back, it is read again.
+    done = publisher.load()
+    assert (done.exit_code, done.rows["death_fact"].updated) == (0, 2)
+    assert publisher.warehouse.rows("select count(*) from ops.finding where ended_at is null") == [(0,)]
+
+
+def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> None:
+    done = publisher.load(lambda row: pluck(row, "state"))
+    assert [each.change.path for each in done.drift] == ["data.state"]
+    with pytest.raises(UsageError, match="cannot be accepted: no report can be without it"):
+        accept.accept(publisher.warehouse.conn, 1, with_loss=True)
+
+
+def test_a_changed_type_can_only_be_acknowledged(publisher: Publisher) -> None:
+    publisher.load(lambda row: plant(row, "cases.total.value", "many"))
+    said = accept.accept(publisher.warehouse.conn, 1, with_loss=False)
+    assert "its documents stay rejected until the type is what it was" in said
+    assert publisher.drift()[0][6] is True
+    assert publisher.load(lambda row: plant(row, "cases.total.value", "many")).exit_code == 5
+
+
+def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:
+    with pytest.raises(UsageError, match=r"there is no drift 7; `main.py drift` lists"):
+        accept.accept(publisher.warehouse.conn, 7, with_loss=False)
+
+
+def test_an_alias_loads_the_renamed_documents_again_only_once(publisher: Publisher) -> None:
+    def rename(row: Json) -> None:
+        plant(row, "infections", pluck(row, "cases"))
+
+    meta = {"field_definitions": [{"name": "Infections", "field": "infections", "prior_names": ["cases"]}]}
+    publisher.load()
+    publisher.load(rename, rename, **meta)
+    accept.accept(publisher.warehouse.conn, 1, with_loss=False)
+    assert counted(publisher.load(rename, rename, **meta)) == {"loaded": 2}
+    publisher.values -= 1
+    assert counted(publisher.load(rename, rename, **meta)) == {"unchanged": 2}
+    assert publisher.warehouse.rows("select total_cases from cases_fact order by location_id, report_date") == [
+        (1,), (2,), (1,), (2,),
+    ]  # fmt: skip
+    assert rejected.open_rejections(publisher.warehouse.conn) == []

@@ -1,0 +1,97 @@
+"""The questions of `sql/examples/`: each file runs in psql, and its first rows are those that it shows."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import config, database, server
+from etl.config import ROOT
+from etl.database import Connection
+from tests.conftest import copied
+from tests.documents import snapshot
+from tests.warehouse import Warehouse
+
+EXAMPLES = sorted((ROOT / "sql/examples").glob("*.sql"))
+SHOWN = re.compile(
+    r"^-- First rows(, with the revisions of tests/integration/test_examples\.py)?:\n((?:--.*\n)+)\Z", re.M
+)
+
+
+REVISIONS: dict[str, dict[str, dict[str, int]]] = {
+    "ca": {"2021-03-07": {}, "2021-02-24": {"cases": 3446001}, "2021-01-15": {"cases": 2860000, "deaths": 32500}},
+    "vt": {"2020-12-01": {"cases": 4190}, "2020-12-02": {"cases": 4300, "deaths": 70}},
+}
+
+
+def history(state: str, revisions: dict[str, dict[str, int]]) -> Any:
+    """A state's history in the snapshot, with other totals on some days; a day without any is left out."""
+    document = json.loads(snapshot(f"states/{state}/daily.json"))
+    document["data"] = [row for row in document["data"] if revisions.get(row["date"], True)]
+    for row in document["data"]:
+        for measure, value in revisions.get(row["date"], {}).items():
+            (row["cases"] if measure == "cases" else row["outcomes"]["death"])["total"]["value"] = value
+    return document
+
+
+def load_and_revise(conn: Connection, folder: Path) -> None:
+    """Two states as shipped; then with some figures revised, and California's last day withdrawn."""
+    warehouse = Warehouse(conn, folder)
+    for changed in (False, True):
+        for state, revisions in REVISIONS.items():
+            warehouse.publish(f"states/{state}/daily.json", history(state, revisions if changed else {}))
+        assert warehouse.load(locations="ca,vt").exit_code == 0
+
+
+@pytest.fixture(scope="session")
+def once(server_dsn: str, loaded_template: str) -> Iterator[str]:
+    """The snapshot, loaded once."""
+    with copied(server_dsn, loaded_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def twice(server_dsn: str, schema_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database with revisions."""
+    with copied(server_dsn, schema_template) as dsn:
+        with database.connect(config.Database(dsn)) as conn:
+            load_and_revise(conn, tmp_path_factory.mktemp("revisions"))
+        yield dsn
+
+
+def cells(lines: list[str]) -> list[list[str]]:
+    """A table as psql prints it, without its widths."""
+    return [[cell.strip() for cell in line.split("|")] for line in lines if not re.fullmatch(r"[-+ ]*", line)]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_answers_as_it_says(example: Path, once: str, twice: str) -> None:
+    text = example.read_text(encoding="utf-8")
+    shown = SHOWN.search(text)
+    assert shown, "the file ends with its first rows"
+    assert text.startswith("-- ")
+    assert text.splitlines()[0].endswith("?"), "the file begins with a question"
+    program = server.psql_program()
+    assert program
+    result = subprocess.run(
+        [program, twice if shown[1] else once, "-XqP", "null=(null)", "-P", "footer=off", "-v", "ON_ERROR_STOP=1",
+         "-c", "set timezone = 'UTC'", "-f", str(example)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    expected = cells([line.removeprefix("--") for line in shown[2].splitlines()])
+    assert len(expected) > 1
+    assert cells(result.stdout.splitlines())[: len(expected)] == expected
+
+
+def test_the_documents_list_every_example_with_its_question() -> None:
+    listed = re.findall(
+        r"^\| (.*) \| \[(\w+)\]\(\.\./sql/examples/\2\.sql\) \|$", (ROOT / "docs/analysis.md").read_text(), re.M
+    )
+    questions = [(path.read_text().splitlines()[0].removeprefix("-- "), path.stem) for path in EXAMPLES]
+    assert listed == questions
+    assert f"answers {len(EXAMPLES)} questions" in (ROOT / "README.md").read_text()

@@ -1,0 +1,57 @@
+"""What the source really published raises no alarm: not the whole history at once, and not day by day."""
+
+from datetime import date, timedelta
+
+from etl import config, database
+from etl.database import Connection, fetch_all
+from etl.declaration import SERIES_END, TABLES, key_columns, value_columns
+from etl.pipeline import LoadOptions, run
+
+FIRST = date(2020, 1, 13)
+FOUR = "us,wa,ca,ny"
+
+
+def alarms(conn: Connection) -> list[tuple[int]]:
+    """How many changes, findings and rejected documents there are."""
+    return fetch_all(
+        conn,
+        "select (select count(*) from ops.drift) + (select count(*) from ops.finding)"
+        " + (select count(*) from ops.document_load where outcome = 'rejected')",
+    )
+
+
+def star(conn: Connection, selection: str) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of some locations, without what says when they came."""
+    found = {}
+    for table in TABLES:
+        columns = ", ".join((*key_columns(table), *value_columns(table)))
+        found[table] = fetch_all(
+            conn,
+            f"select location_code, {columns} from {table} join location_dimension using (location_id)"
+            f" where location_code = any(string_to_array(upper('{selection}'), ',')) order by 1, 2, 3",
+        )
+    return found
+
+
+def test_the_shipped_history_raises_no_alarm(loaded_dsn: str) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn:
+        assert alarms(conn) == [(0,)]
+        assert fetch_all(
+            conn,
+            "select endpoint_kind, count(*), count(path), count(feeds_column) from field_definitions_dimension"
+            " where is_current group by 1 order by 1",
+        ) == [("nation", 16, 14, 7), ("state", 16, 14, 14)]
+
+
+def test_a_load_day_by_day_raises_no_alarm_and_ends_with_the_same_star(conn: Connection, loaded_dsn: str) -> None:
+    with conn.cursor() as cursor:
+        # 420 runs: what is tested is not whether the disk keeps each of them.
+        cursor.execute("set synchronous_commit = off")
+    day = FIRST
+    while day <= SERIES_END:
+        summary = run(conn, LoadOptions(source="snapshot", day=day, locations=FOUR), {})
+        assert (summary.exit_code, summary.drift, summary.findings, summary.rejected) == (0, [], [], [])
+        day += timedelta(days=1)
+    assert alarms(conn) == [(0,)]
+    with database.connect(config.Database(loaded_dsn)) as whole:
+        assert star(conn, FOUR) == star(whole, FOUR)

@@ -1,0 +1,213 @@
+"""Passing over what is broken, and loading after all what was rejected: nothing is lost on the way."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from etl import rejected, skip
+from etl.declaration import TABLES
+from etl.errors import UsageError
+from etl.replay import replay
+from tests.documents import nation_day, plant, state_history
+from tests.warehouse import CALIFORNIA, Warehouse, counted
+
+POISON = date(2021, 1, 2)
+
+
+def history(*values: Any) -> Any:
+    """California's history from 2021-01-01 on, with these totals of cases."""
+    content = state_history("CA", {f"2021-01-{day:02}": {} for day in range(1, len(values) + 1)})
+    for row, value in zip(reversed(content["data"]), values, strict=True):
+        plant(row, "cases.total.value", value)
+    return content
+
+
+def load(warehouse: Warehouse, *values: Any, **options: Any) -> Any:
+    warehouse.publish(CALIFORNIA, history(*values))
+    return warehouse.load(**options)
+
+
+def totals(warehouse: Warehouse) -> list[Any]:
+    return [value for (value,) in warehouse.rows("select total_cases from cases_fact order by report_date")]
+
+
+def star(warehouse: Warehouse) -> dict[str, Any]:
+    tables = [*TABLES, *(f"history.{table}_revision" for table in TABLES)]
+    return {table: warehouse.rows(f"select * from {table} order by 1, 2, 3, known_from") for table in tables}
+
+
+def test_a_poison_report_is_passed_over_and_what_is_known_of_its_day_stays(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2, 3)
+    assert load(warehouse, 10, "poison", 30).exit_code == 5
+    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "a word")
+    assert (made.location, made.date, made.reason, made.until) == ("CA", "2021-01-02", "a word", None)
+    done = warehouse.load()
+    assert (done.exit_code, counted(done), done.revisions) == (0, {"loaded": 1}, 2)
+    assert totals(warehouse) == [10, 2, 30]
+    assert rejected.open_rejections(warehouse.conn) == []
+    assert counted(warehouse.load()) == {"unchanged": 1}
+
+
+def test_an_undone_tombstone_lets_the_report_in_again(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2, 3)
+    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "to see")
+    load(warehouse, 1, 20, 3)
+    assert totals(warehouse) == [1, 2, 3]
+    assert skip.undo(warehouse.conn, made.tombstone_id).until
+    warehouse.load()
+    assert totals(warehouse) == [1, 20, 3]
+    with pytest.raises(UsageError, match="no tombstone 1 holds"):
+        skip.undo(warehouse.conn, made.tombstone_id)
+
+
+def test_a_tombstoned_day_and_location_are_not_asked_for(warehouse: Warehouse) -> None:
+    skip.skip(warehouse.conn, "us", [POISON], "broken")
+    warehouse.publish("us/daily/2021-01-02.json", nation_day("2021-01-02"))
+    warehouse.publish("us/daily/2021-01-03.json", nation_day("2021-01-03"))
+    assert counted(warehouse.load(day=POISON, locations="us")) == {"skipped": 1}
+    assert counted(warehouse.load(day=date(2021, 1, 3), locations="us")) == {"loaded": 1}
+    skip.skip(warehouse.conn, "us", [], "all of it")
+    done = warehouse.load(day=date(2021, 1, 3), locations="us")
+    assert (done.exit_code, counted(done)) == (0, {"skipped": 1})
+
+
+def test_a_day_that_is_nowhere_published_stays_so_beside_one_that_is_skipped(warehouse: Warehouse) -> None:
+    skip.skip(warehouse.conn, "us", [POISON], "broken")
+    done = warehouse.load(day=POISON, locations="us,ca")
+    assert (done.exit_code, counted(done)) == (4, {"skipped": 1, "not_published": 1})
+
+
+def test_a_passed_over_day_is_no_withdrawal(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    skip.skip(warehouse.conn, "ca", [date(2021, 1, 1), POISON], "both")
+    assert load(warehouse, 1, "x", 3).exit_code == 0
+    assert totals(warehouse) == [1, 2, 3]
+
+
+def test_a_replay_passes_over_what_its_loads_passed_over(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2, 3)
+    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "poison")
+    load(warehouse, 10, "poison", 30)
+    skip.undo(warehouse.conn, made.tombstone_id)
+    load(warehouse, 10, 20, 30)
+    skip.skip(warehouse.conn, "ca", [date(2021, 1, 3)], "later")
+    before = star(warehouse)
+    done = replay(warehouse.conn, "ca", lambda *_: None)
+    assert (done.exit_code, star(warehouse)) == (0, before)
+    assert totals(warehouse) == [10, 20, 30]
+
+
+def test_an_unknown_location_is_not_passed_over(warehouse: Warehouse) -> None:
+    with pytest.raises(UsageError, match="unknown XX"):
+        skip.skip(warehouse.conn, "xx", [], "why")
+
+
+# --- rejected documents ---
+
+
+def reasons(warehouse: Warehouse) -> list[str]:
+    return [each.reason for each in rejected.open_rejections(warehouse.conn)]
+
+
+def test_a_rejected_document_is_open_until_a_sound_one_speaks_of_its_days(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    load(warehouse, 1, "x")
+    load(warehouse, 1, "x")
+    load(warehouse, 1, "yy")
+    assert len(reasons(warehouse)) == 2
+    load(warehouse, 1, 3)
+    assert reasons(warehouse) == []
+
+
+def test_the_document_of_before_closes_it_too(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    load(warehouse, 1, "x")
+    assert counted(load(warehouse, 1, 2)) == {"unchanged": 1}
+    assert reasons(warehouse) == []
+    # And broken in the same way once more it is open again.
+    load(warehouse, 1, "x")
+    assert len(reasons(warehouse)) == 1
+
+
+def test_every_rejected_document_loads_in_its_order_after_a_fix(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    load(warehouse, 10, "x")
+    load(warehouse, 100, "x")
+    skip.skip(warehouse.conn, "ca", [POISON], "x")
+    done = rejected.replay_rejected(warehouse.conn, None)
+    assert (done.exit_code, counted(done), done.revisions) == (0, {"loaded": 2}, 2)
+    assert warehouse.rows("select total_cases from history.cases_fact_revision order by known_to") == [(1,), (10,)]
+    assert (totals(warehouse), reasons(warehouse)) == ([100, 2], [])
+    assert warehouse.rows("select source, status, exit_code from ops.run order by run_id desc limit 1") == [
+        ("stored", "ok", 0)
+    ]
+    assert {source for (source,) in warehouse.rows("select source from ops.document_load")} == {str(warehouse.folder)}
+
+
+def test_one_document_can_be_chosen_and_one_that_is_still_broken_stays_open(warehouse: Warehouse) -> None:
+    load(warehouse, 1, "x")
+    load(warehouse, 1, "yy")
+    numbers = [each.document_load_id for each in rejected.open_rejections(warehouse.conn)]
+    done = rejected.replay_rejected(warehouse.conn, numbers[0])
+    assert (done.exit_code, counted(done)) == (5, {"rejected": 1})
+    assert [each.document_load_id for each in rejected.open_rejections(warehouse.conn)] == numbers
+    with pytest.raises(UsageError, match="no rejected document 99 is open"):
+        rejected.replay_rejected(warehouse.conn, 99)
+
+
+def test_what_a_later_document_has_overtaken_is_left(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    load(warehouse, 10, "x")
+    warehouse.publish("states/ca/2021-01-01.json", {"meta": history(5)["meta"], "data": history(5)["data"][0]})
+    warehouse.load(day=date(2021, 1, 1))
+    skip.skip(warehouse.conn, "ca", [POISON], "x")
+    done = rejected.replay_rejected(warehouse.conn, None)
+    assert (counted(done), totals(warehouse)) == ({"stale": 1}, [5, 2])
+    assert len(reasons(warehouse)) == 1
+
+
+def test_what_is_passed_over_is_rejected_no_longer(warehouse: Warehouse) -> None:
+    load(warehouse, 1, "x")
+    skip.skip(warehouse.conn, "ca", [], "all of it")
+    assert reasons(warehouse) == []
+    assert counted(warehouse.load()) == {"skipped": 1}
+
+
+# --- row checks ---
+
+
+def test_an_impossible_value_rejects_its_document_and_a_doubtful_one_is_kept(warehouse: Warehouse) -> None:
+    assert load(warehouse, 1, 60_000_000).rejected[0].reason == (
+        "cases_fact.total_cases of 2021-01-02 is 60000000: "
+        "11 times the highest share of the population ever published"
+    )
+    assert totals(warehouse) == []
+    done = load(warehouse, 1, 20_000_000)
+    assert (done.exit_code, len(done.findings)) == (0, 1)
+    kept = "select check_name, location_id, report_date::text, measure, value, ended_at is null from ops.finding order by 1"
+    finding = ("highest value", 6, "2021-01-02", "cases_fact.total_cases", 20_000_000)
+    assert warehouse.rows(kept) == [(*finding, True)]
+    # Seen again it is the same finding; corrected it is over.
+    assert load(warehouse, 2, 20_000_000).findings == []
+    assert load(warehouse, 2, 2).findings == []
+    assert warehouse.rows(kept) == [(*finding, False)]
+
+
+def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> None:
+    def publish(total: int | None, positive: int | None) -> Any:
+        values = {"outcomes__death__total": total, "tests__pcr__people__positive": positive, "cases__total": 1}
+        warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": values, "2021-01-02": values}))
+        return warehouse.load()
+
+    publish(5, 6)
+    done = publish(None, None)
+    assert [(each.check, each.measure, each.value) for _, each in done.findings] == [
+        ("values gone", "death_fact.total_deaths", 2),
+        ("values gone", "testing_detail_fact.value (test_id 6)", 2),
+    ]
+    still = "select measure from ops.finding where ended_at is null order by 1"
+    assert publish(None, 7).findings == []
+    assert warehouse.rows(still) == [("death_fact.total_deaths",)]
+    publish(5, 7)
+    assert warehouse.rows(still) == []
