@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
-# The folder that verify-snapshot compares with.
+# The folder that export writes, and that verify-snapshot compares with.
 DIR ?=
 
 .PHONY: help
@@ -15,6 +15,11 @@ help:
 load: .venv/local ## load the whole history into the database in use (none configured: an embedded one)
 	$(BIN)/python main.py load
 
+.PHONY: export
+export: .venv/local .venv/export ## save the star as Parquet files: make export DIR=path
+	@test -n "$(DIR)" || { echo "usage: make export DIR=path"; exit 2; }
+	$(BIN)/python main.py export "$(DIR)" --format parquet
+
 .PHONY: test
 test: .venv/dev ## run all tests, with coverage, on an embedded server of their own (or on TEST_DATABASE_URL)
 	$(BIN)/coverage run -m pytest
@@ -24,6 +29,10 @@ test: .venv/dev ## run all tests, with coverage, on an embedded server of their 
 .PHONY: test-docker
 test-docker: .venv/dev ## run the tests of image, compose file and crontab, on a Docker engine
 	$(BIN)/python -m pytest -m docker -n 0
+
+.PHONY: test-spark
+test-spark: .venv/spark ## read an export with Spark (needs Java 17 or newer)
+	REQUIRE_SPARK=1 $(BIN)/python -m pytest -m spark -n 0
 
 .PHONY: lint
 lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
@@ -39,8 +48,14 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt
-	$(UV_COMPILE) --extra local --extra alerts --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra export --output-file requirements/export.txt
+	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --extra spark --output-file requirements/spark.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
+
+.PHONY: docs
+docs: .venv/dev ## write docs/api from the docstrings; fails where a public name has none
+	PYTHONPATH=. $(BIN)/python tools/api_docs.py
 
 .PHONY: erd
 erd: .venv/local ## draw erd.png from the live schema (needs Graphviz)
@@ -54,6 +69,10 @@ dictionary: .venv/local ## write docs/data-dictionary.md from the live schema
 bench: .venv/bench ## measure speed and memory, beside floors and rivals (a quarter of an hour)
 	$(BIN)/python -m bench.run
 
+.PHONY: bench-scale
+bench-scale: .venv/spark ## measure load, export and queries at 1 and 10 times the history (needs Java 17 or newer)
+	$(BIN)/python -m bench.scale
+
 .PHONY: verify-snapshot
 verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path
 	@test -n "$(DIR)" || { echo "usage: make verify-snapshot DIR=path"; exit 2; }
@@ -61,7 +80,7 @@ verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's 
 
 .PHONY: clean
 clean: ## remove what the other targets made, but no data
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv docs/api .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

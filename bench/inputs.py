@@ -10,6 +10,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from etl.config import SNAPSHOT
+from etl.database import Connection
 
 Document = dict[str, Any]
 REVISED_SHARE = 100  # one report in so many
@@ -55,6 +56,21 @@ def multiply(folder: Path, times: int) -> list[tuple[int, str]]:
         target.parent.mkdir()
         target.write_bytes(gzip.compress(renamed, 6, mtime=0))
     return added
+
+
+def add_locations(conn: Connection, added: list[tuple[int, str]]) -> None:
+    """Makes room for synthetic states in a schema without data."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "alter table location_dimension drop constraint location_dimension_location_code_check,"
+            " drop constraint location_dimension_fips_check"
+        )
+        for number, code in added:
+            cursor.execute(
+                "insert into location_dimension (location_id, location_code, name, location_type, fips)"
+                " values (%s, %s, %s, 'state', %s)",
+                (number, code, code, str(number)),
+            )
 
 
 def read(path: Path) -> Document:

@@ -201,18 +201,9 @@ def measure_scale(bench: Bench) -> None:
             bench.scaled[times] = (inputs.multiply(folder, times), bench.serve(folder))
         added, url = bench.scaled[times]
         with bench.database() as dsn:
-            with database.connect(config.Database(dsn)) as conn, conn.cursor() as cursor:
+            with database.connect(config.Database(dsn)) as conn:
                 schema.upgrade(conn)
-                cursor.execute(
-                    "alter table location_dimension drop constraint location_dimension_location_code_check,"
-                    " drop constraint location_dimension_fips_check"
-                )
-                for number, code in added:
-                    cursor.execute(
-                        "insert into location_dimension (location_id, location_code, name, location_type, fips)"
-                        " values (%s, %s, %s, 'state', %s)",
-                        (number, code, code, str(number)),
-                    )
+                inputs.add_locations(conn, added)
             bench.load(f"full load, {times} times the history", dsn, url)
 
 

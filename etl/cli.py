@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -254,6 +255,17 @@ def _mirror_options(parser: _Parser) -> None:
     _progress_options(parser)
 
 
+def _export_options(parser: _Parser) -> None:
+    from etl.export_readme import FORMATS
+
+    parser.add_argument("directory", metavar="DIR", help="folder to write; an export that is there is replaced")
+    parser.option("--format", choices=tuple(FORMATS), default="csv", text="csv or parquet (default: csv)")
+    wanted = (("--tables", "the star: its dimensions and facts; the default"), ("--views", "the views of mart"))
+    for flag, what in wanted:
+        parser.option(flag, metavar="NAMES", nargs="?", const="all", text=f"{what}; with NAMES (a,b) only these")
+    _json_option(parser)
+
+
 def _lock_options(parser: _Parser) -> None:
     parser.option(
         "--wait", metavar="SECONDS", type=_seconds, default=0.0,
@@ -460,6 +472,17 @@ def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return result.exit_code
 
 
+def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import export, schema
+
+    folder = Path(options.directory)
+    with _connected(options, environ) as conn:
+        schema.require(conn)
+        done = export.export(conn, folder, options.format, options.tables, options.views)
+    print(json.dumps(asdict(done)) if options.json else f"{done.as_text()}\n{done.format} -> {folder}")
+    return ExitCode.OK
+
+
 def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
     """What shows progress: a line on the terminal, rewritten in place; nothing in a pipe or under cron."""
     from etl.progress import Line
@@ -556,6 +579,14 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         _mirror,
         "save the API as files, usable later as --source DIR",
         "  main.py mirror api-copy\n  main.py mirror api-copy --source snapshot --single-days",
+    ),
+    "export": (
+        _export_options,
+        _export,
+        "write the star, or the views, as CSV or Parquet files",
+        "  main.py export covid-csv\n"
+        "  main.py export covid-parquet --format parquet --tables --views\n"
+        "  main.py export deaths --tables death_fact,location_dimension",
     ),
     "init-db": (
         _lock_options,

@@ -225,7 +225,7 @@ class Command:
         return subprocess.Popen(
             [sys.executable, str(MAIN), *arguments],
             env={name: value for name, value in (variables | environ).items() if value},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def __call__(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":

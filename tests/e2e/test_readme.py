@@ -65,7 +65,7 @@ def test_a_make_target_of_the_readme_is_there(line: str) -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load test test-docker lint lock erd dictionary bench verify-snapshot clean"
+    targets = "load export test test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 
@@ -112,9 +112,12 @@ def test_the_summary_in_the_readme_is_what_a_load_prints(command: Command) -> No
     assert re.sub(r"[\d.]+ s$", "", shown[0]) == re.sub(r"[\d.]+ s$", "", quoted.splitlines()[0])
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "deploy/cron/README.md", "snapshot/README.md", "docs/analysis.md"]
+PAGES = sorted(
+    path for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "snapshot/*.md") for path in ROOT.glob(pattern)
 )
+
+
+@pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) for path in PAGES])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

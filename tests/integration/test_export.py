@@ -1,0 +1,497 @@
+"""An export against the database: every value, as each of the tools that read it has it; and the folder it is put in."""
+
+import csv
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pandas as pd
+import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from psycopg2.extensions import make_dsn, new_type, parse_dsn, register_type
+from psycopg2.extras import register_default_jsonb
+
+from etl import config, database
+from etl.errors import UsageError
+from etl.export import Relation, catalogue, export
+from etl.export_readme import FORMATS, FileFormat
+from tests.conftest import MAIN, Command, administrator, copied
+
+Row = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The whole snapshot in a database, and its exports by format: tables and views."""
+
+    dsn: str
+    folders: dict[FileFormat, Path]
+    relations: list[Relation]
+
+
+@pytest.fixture(scope="module")
+def whole(server_dsn: str, loaded_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    folder = tmp_path_factory.mktemp("exports")
+    with copied(server_dsn, loaded_template) as dsn, database.connect(config.Database(dsn)) as conn:
+        for file_format in FORMATS:
+            export(conn, folder / file_format, file_format, "all", "all")
+        yield Whole(dsn, {each: folder / each for each in FORMATS}, catalogue(conn))
+
+
+# --- rows as sets of (column, value), the same from every reader ---
+
+
+def value(found: Any) -> Any:
+    if isinstance(found, float):
+        return Decimal(repr(found))
+    return found.astimezone(UTC) if isinstance(found, datetime) else found
+
+
+def row(found: dict[str, Any]) -> Row:
+    return tuple(sorted((name, value(each)) for name, each in found.items()))
+
+
+def in_database(dsn: str, relation: Relation) -> "Counter[Row]":
+    """The rows of a table or view, with the location's code beside its number."""
+    connection = psycopg2.connect(dsn)
+    register_default_jsonb(connection, loads=lambda text: text)
+    # Arrays are text in an export, as Postgres writes them.
+    register_type(new_type((1009,), "text array", lambda text, _cursor: text), connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"select * from {relation.schema}.{relation.name}")
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, each, strict=True)) for each in cursor]
+        cursor.execute("select location_id, location_code from location_dimension")
+        codes = dict(cursor.fetchall())
+    connection.close()
+    for each in rows:
+        if "location_id" in each:
+            each["location_code"] = codes[each["location_id"]]
+    return Counter(map(row, rows))
+
+
+def in_arrow(table: pa.Table) -> "Counter[Row]":
+    return Counter(map(row, table.to_pylist()))
+
+
+def parquet_glob(folder: Path, relation: Relation) -> str:
+    path = folder / relation.path("parquet")
+    return str(path / "**" / "*.parquet" if relation.is_partitioned else path)
+
+
+# --- every value ---
+
+
+def test_all_tables_of_the_star_and_all_views_are_there(whole: Whole) -> None:
+    connection = psycopg2.connect(whole.dsn)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select table_name from information_schema.tables where table_schema in ('public', 'mart') order by 1"
+        )
+        names = [name for (name,) in cursor]
+    connection.close()
+    assert sorted(relation.name for relation in whole.relations) == names
+    assert {"cases_fact", "date_dimension", "daily_summary"} <= set(names)
+    for file_format, folder in whole.folders.items():
+        expected = {relation.path(file_format) for relation in whole.relations} | {"README.md", "manifest.json"}
+        assert {path.name for path in folder.iterdir()} == expected
+
+
+def test_duckdb_reads_every_value_of_the_parquet_files(whole: Whole) -> None:
+    for relation in whole.relations:
+        glob = parquet_glob(whole.folders["parquet"], relation)
+        read = duckdb.read_parquet(glob, hive_partitioning=True).to_arrow_table()
+        assert in_arrow(read) == in_database(whole.dsn, relation), relation.name
+
+
+def test_pandas_reads_every_value_of_the_parquet_files(whole: Whole) -> None:
+    for relation in whole.relations:
+        path = whole.folders["parquet"] / relation.path("parquet")
+        read = pa.Table.from_pandas(pd.read_parquet(path, dtype_backend="numpy_nullable"), preserve_index=False)
+        assert in_arrow(read) == in_database(whole.dsn, relation), relation.name
+
+
+def test_the_csv_files_hold_every_value(whole: Whole) -> None:
+    for relation in whole.relations:
+        with (whole.folders["csv"] / relation.path("csv")).open(encoding="utf-8", newline="") as file:
+            read = Counter(tuple(sorted(each.items())) for each in csv.DictReader(file, strict=True))
+        expected = Counter(
+            tuple((name, csv_text(each)) for name, each in row) for row in in_database(whole.dsn, relation).elements()
+        )
+        assert read == expected, relation.name
+
+
+def csv_text(found: Any) -> str:
+    match found:
+        case None:
+            return ""
+        case bool():
+            return str(found).lower()
+        case Decimal():
+            return f"{found:f}"
+        case datetime():
+            return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return str(found)
+
+
+def test_the_types_are_those_of_the_database(whole: Whole) -> None:
+    arrow = {
+        "smallint": "int16", "integer": "int32", "bigint": "int64", "numeric": "double", "boolean": "bool",
+        "date": "date32[day]", "timestamp with time zone": "timestamp[us, tz=UTC]", "text": "string", "jsonb": "string",
+        "text[]": "string",
+    }  # fmt: skip
+    for relation in whole.relations:
+        (path, *_) = sorted(Path(whole.folders["parquet"]).glob(f"{relation.path('parquet')}/**/*.parquet")) or [
+            whole.folders["parquet"] / relation.path("parquet")
+        ]
+        found = {field.name: str(field.type) for field in pq.read_schema(path)}
+        expected = {column.name: arrow[column.type] for column in relation.columns}
+        if "=" in path.parent.name:
+            del expected["location_code"]
+        assert found == expected, relation.name
+
+
+def test_parquet_has_a_folder_per_location(whole: Whole) -> None:
+    folders = sorted(path.name for path in (whole.folders["parquet"] / "death_fact").iterdir())
+    assert (len(folders), folders[:2]) == (57, ["location_code=AK", "location_code=AL"])
+    california = pq.read_table(whole.folders["parquet"] / "death_fact/location_code=CA")
+    assert set(california["location_id"].to_pylist()) == {6}
+
+
+def test_an_export_of_the_same_rows_is_the_same(whole: Whole, tmp_path: Path) -> None:
+    with database.connect(config.Database(whole.dsn)) as conn:
+        for file_format, folder in whole.folders.items():
+            export(conn, tmp_path / file_format, file_format, "cases_fact,location_dimension", None)
+            for path in (tmp_path / file_format).rglob("*_*/**/*.*"):
+                assert path.read_bytes() == (folder / path.relative_to(tmp_path / file_format)).read_bytes(), path
+
+
+# --- Spark ---
+
+# `make test-spark` brings pyspark, and does not skip.
+MISSING = [name for name, found in (("pyspark", find_spec("pyspark")), ("java", shutil.which("java"))) if not found]
+
+without_spark = pytest.mark.skipif(
+    bool(MISSING) and "REQUIRE_SPARK" not in os.environ,
+    reason=f"{' and '.join(MISSING)} not installed: `make test-spark` needs Java 17 or newer, and brings the rest",
+)
+
+READER = """
+import pickle, sys
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+read = {path: [row.asDict() for row in spark.read.parquet(path).collect()] for path in sys.argv[2:]}
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(read, file)
+"""
+
+
+def in_spark(script: str, folder: Path, *arguments: str) -> str:
+    """Runs a script in the export's folder; returns what it printed. Spark has the machine's time zone: UTC."""
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=folder, env=os.environ | {"TZ": "UTC"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def aware(found: dict[str, Any]) -> dict[str, Any]:
+    """A row whose times say that they are of UTC."""
+    return {name: each.replace(tzinfo=UTC) if isinstance(each, datetime) else each for name, each in found.items()}
+
+
+@pytest.mark.spark
+@without_spark
+def test_spark_reads_every_value_of_the_parquet_files(whole: Whole, tmp_path: Path) -> None:
+    paths = [relation.path("parquet") for relation in whole.relations]
+    in_spark(READER, whole.folders["parquet"], str(tmp_path / "read"), *paths)
+    read = pickle.loads((tmp_path / "read").read_bytes())  # noqa: S301 (written just now)
+    for relation in whole.relations:
+        rows = Counter(row(aware(each)) for each in read[relation.path("parquet")])
+        assert rows == in_database(whole.dsn, relation), relation.name
+
+
+@pytest.mark.spark
+@without_spark
+@pytest.mark.parametrize("file_format", list(FORMATS))
+def test_the_snippet_for_spark_runs(file_format: FileFormat, whole: Whole) -> None:
+    folder = whole.folders[file_format]
+    _pandas, snippet = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert "|location_code|" in in_spark(snippet, folder).replace(" ", "")
+
+
+@pytest.mark.spark
+@without_spark
+def test_the_merge_of_small_files_runs(whole: Whole, tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (config.ROOT / "docs/scale.md").read_text(), re.DOTALL)
+    (tmp_path / "covid-parquet").symlink_to(whole.folders["parquet"])
+    in_spark(f"from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n{snippet}", tmp_path)
+    # Spark writes times in a way of its own; all else is compared.
+    merged = pq.read_table(tmp_path / "merged/cases_fact").drop_columns(["location_type", "known_from"])
+    (relation,) = (each for each in whole.relations if each.name == "cases_fact")
+    expected = in_database(whole.dsn, relation)
+    assert in_arrow(merged) == Counter(tuple(pair for pair in each if pair[0] != "known_from") for each in expected)
+
+
+# --- odd values and names ---
+
+ODD = """
+create view mart.odd_values as
+select * from (values
+    ('CA', date '2021-03-07', 9223372036854775807, 123456789.012345, true, timestamptz '2021-03-07 12:00:00.000001-05',
+     '', 'with "quotes", and commas'),
+    ('CA', date '0001-01-01', -9223372036854775808, 0.000000000000001, false, '1969-12-31 23:59:59.999999Z', null, e'lines\\r\\nand\\nlines'),
+    ('NY', date '9999-12-31', 0, -0.1, null, null, 'null', 'ünïcödé ☃ \\N '),
+    (null, null, null, null, null, null, null, null)
+) as v (location_code, report_date, "a ""quoted"" name", "100 %", "select", "at,", "empty or null", "text")
+"""
+
+
+def test_odd_values_and_names_survive(dsn: str, tmp_path: Path) -> None:
+    with database.connect(config.Database(dsn)) as conn:
+        conn.cursor().execute(ODD)
+        (relation,) = (each for each in catalogue(conn) if each.name == "odd_values")
+        # The folder's name has what means something to a shell, to SQL and to patterns of file names.
+        folder = tmp_path / "it's [1] *odd* name"
+        export(conn, folder, "parquet", None, "odd_values")
+        export(conn, tmp_path / "csv", "csv", None, "odd_values")
+    read = [pq.read_table(path) for path in sorted(folder.glob("odd_values/*/*.parquet"))]
+    files = {path.parent.name for path in folder.glob("odd_values/*/*.parquet")}
+    assert files == {"location_code=CA", "location_code=NY", "location_code=__HIVE_DEFAULT_PARTITION__"}
+    expected = in_database(dsn, relation)
+    without_code = Counter(tuple(pair for pair in each if pair[0] != "location_code") for each in expected.elements())
+    assert Counter(each for table in read for each in in_arrow(table).elements()) == without_code
+    text = (tmp_path / "csv/odd_values.csv").read_bytes().decode()
+    assert (
+        text.split("\r\n")[0] == 'location_code,report_date,"a ""quoted"" name",100 %,select,"at,",empty or null,text'
+    )
+    assert "12:00:00.000001Z" not in text
+    assert ',2021-03-07T17:00:00.000001Z,"","with ""quotes"", and commas"\r\n' in text
+    assert text.endswith(",,,,,,,\r\n")
+
+
+def test_a_view_without_rows_can_be_read(conn: database.Connection, tmp_path: Path) -> None:
+    done = export(conn, tmp_path / "empty", "parquet", None, "daily_summary")
+    assert (done.run, done.tables[0]["rows"]) == (None, 0)
+    read = duckdb.execute("select * from read_parquet(?)", [str(tmp_path / "empty/daily_summary/**/*.parquet")])
+    assert read.fetchall() == []
+    assert "location_code" in pd.read_parquet(tmp_path / "empty/daily_summary").columns
+    assert "nothing had been loaded" in (tmp_path / "empty/README.md").read_text()
+
+
+# --- what is exported ---
+
+
+def test_tables_are_the_default_and_names_choose(conn: database.Connection, tmp_path: Path) -> None:
+    def names(tables: str | None, views: str | None) -> list[str]:
+        return [each["name"] for each in export(conn, tmp_path / "chosen", "csv", tables, views).tables]
+
+    tables = [each.name for each in catalogue(conn) if each.kind == "table"]
+    views = [each.name for each in catalogue(conn) if each.kind == "view"]
+    assert names(None, None) == names("all", None) == tables
+    assert names(None, "all") == views
+    assert names("all", "all") == tables + views
+    assert names("death_fact, cases_fact", "mart.daily_summary") == ["cases_fact", "death_fact", "daily_summary"]
+    with pytest.raises(
+        UsageError, match=r"--tables: there is no table 'deaths'; there are cases_fact, .*test_dimension"
+    ):
+        names("deaths", None)
+    with pytest.raises(UsageError, match=r"--views: there is no view 'cases_fact'; there are daily_summary"):
+        names(None, "cases_fact")
+
+
+def test_tables_of_others_are_not_exported(conn: database.Connection) -> None:
+    before = catalogue(conn)
+    conn.cursor().execute("create table notes (text text); create view public.a_fact as select 1 as one")
+    assert catalogue(conn) == before
+
+
+def test_all_of_it_is_of_one_moment(dsn: str, tmp_path: Path) -> None:
+    gate = "create view mart.gate as select 1 as one from pg_advisory_lock(42)"
+    later = "create view mart.later as select full_name from (select name as full_name from location_dimension) as n"
+    with database.connect(config.Database(dsn)) as conn, administrator(dsn) as other:
+        conn.cursor().execute(f"{gate}; {later}")
+        other.execute("select pg_advisory_lock(42)")
+        writer = threading.Thread(target=export, args=(conn, tmp_path / "x", "csv", "location_dimension", "all"))
+        writer.start()
+        while not waiting(other):
+            pass
+        other.execute("update location_dimension set name = name || ' anew'; select pg_advisory_unlock(42)")
+        writer.join()
+    assert "anew" not in (tmp_path / "x/later.csv").read_text()
+    assert "Wyoming" in (tmp_path / "x/later.csv").read_text()
+
+
+def waiting(cursor: Any) -> bool:
+    cursor.execute(
+        "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    return bool(cursor.fetchone()[0])
+
+
+# --- the README ---
+
+
+@pytest.mark.parametrize("file_format", list(FORMATS))
+@pytest.mark.parametrize(
+    "names", [(None, None), ("test_dimension", None), (None, "all")], ids=["all", "one", "views"]
+)
+def test_the_snippets_of_the_readme_run(
+    file_format: FileFormat, names: tuple[str | None, str | None], whole: Whole, tmp_path: Path
+) -> None:
+    with database.connect(config.Database(whole.dsn)) as conn:
+        export(conn, tmp_path / "here", file_format, *names)
+    text = (tmp_path / "here/README.md").read_text()
+    (query,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    pandas, _spark = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    script = (
+        f"import duckdb\nfound = duckdb.sql({query!r}).to_arrow_table()\nassert found.num_rows == 10, found\n{pandas}"
+    )
+    script += "assert len(table) >= 19, table\n"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path / "here", capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_readme_says_what_everything_is(whole: Whole) -> None:
+    text = (whole.folders["parquet"] / "README.md").read_text()
+    for relation in whole.relations:
+        assert f"`{relation.name}`" in text
+        assert relation.meaning, relation.name
+        assert relation.meaning.replace("|", "\\|") in text
+        for column in relation.columns:
+            assert column.meaning, (relation.name, column.name)
+            line = f"| `{column.name}` | {column.parquet_type.lower()} | {column.meaning} |"
+            assert line.replace(" (US|", " (US\\|") in text or "|" in column.meaning
+    assert "The COVID Tracking Project at The Atlantic" in text
+    assert "CC BY 4.0" in text
+    assert re.search(r"the last load was run 1 \(ok, ended at 20\S+Z\), from snapshot", text)
+
+
+def test_the_manifest_says_the_same_as_the_command(whole: Whole, tmp_path: Path) -> None:
+    printed = Command(whole.dsn, tmp_path).json("export", str(tmp_path / "x"), "--tables", "test_dimension")
+    assert printed.pop("returncode") == 0
+    assert printed == json.loads((tmp_path / "x/manifest.json").read_text())
+    assert printed["tables"] == [{"name": "test_dimension", "path": "test_dimension.csv", "rows": 19}]
+    assert (printed["run"]["run_id"], printed["run"]["source"]) == (1, "snapshot")
+
+
+# --- the folder ---
+
+
+def test_an_older_export_is_replaced_as_a_whole(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "export"
+    assert command("export", str(folder), "--tables", "--views").returncode == 0
+    assert (
+        command("export", str(folder), COVID_ETL_FORMAT="parquet", COVID_ETL_TABLES="test_dimension").returncode == 0
+    )
+    assert {path.name for path in folder.iterdir()} == {"README.md", "manifest.json", "test_dimension.parquet"}
+    assert [path.name for path in folder.parent.iterdir()] == ["export"]
+
+
+def test_a_link_to_an_empty_folder_leads_to_the_export(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert command("export", str(tmp_path / "link"), "--tables", "test_dimension").returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real/test_dimension.csv").exists()
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "manifest.json"])
+def test_what_is_no_export_is_never_replaced(stranger: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / stranger).write_text('{"program": "another", "tables": []}')
+    refuse(command, tmp_path / "mine", f"holds {stranger}, which is no part of an export of this program: name a new")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [stranger]
+
+
+def test_an_export_with_something_of_others_in_it_is_not_replaced(command: Command, tmp_path: Path) -> None:
+    assert command("export", str(tmp_path / "x"), "--tables", "test_dimension").returncode == 0
+    (tmp_path / "x/analysis.ipynb").write_text("{}")
+    refuse(command, tmp_path / "x", "holds analysis.ipynb")
+    assert (tmp_path / "x/analysis.ipynb").exists()
+
+
+def test_a_file_is_not_replaced(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    refuse(command, tmp_path / "file", "is a file: name a folder to export to")
+    refuse(command, tmp_path / "file/below", "cannot be written: Not a directory")
+
+
+def refuse(command: Command, folder: Path, message: str) -> None:
+    """An export that ends with one line, and leaves nothing beside the folder."""
+    beside = sorted(folder.parent.iterdir()) if folder.parent.is_dir() else []
+    result = command("export", str(folder), "--tables", "test_dimension")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(rf"covid-tracking-etl: .*{re.escape(message)}.* \(exit code 2\)\n", result.stderr)
+    assert beside == (sorted(folder.parent.iterdir()) if folder.parent.is_dir() else [])
+
+
+@pytest.mark.parametrize("file_format", list(FORMATS))
+def test_without_room_the_older_export_stays(file_format: FileFormat, command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    assert command("export", str(folder), "--tables", "test_dimension").returncode == 0
+    # Files of at most 64 KB, less than the calendar has.
+    limited = ["sh", "-c", 'ulimit -f 128 && exec "$0" "$@"', sys.executable, str(MAIN)]
+    # Not measured: the data file of coverage would be cut off, too.
+    variables = {name: each for name, each in os.environ.items() if not name.startswith("COV")}
+    variables["DATABASE_URL"] = command.dsn
+    result = subprocess.run(
+        [*limited, "export", str(folder), "--format", file_format],
+        env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert f"the export to {folder} cannot be written: File too large" in result.stderr
+    assert {path.name for path in folder.iterdir()} == {"README.md", "manifest.json", "test_dimension.csv"}
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+# --- who, and with what ---
+
+
+def test_without_duckdb_parquet_is_refused_and_csv_works(dsn: str, tmp_path: Path) -> None:
+    def run(file_format: str) -> "subprocess.CompletedProcess[str]":
+        hidden = "import sys; sys.modules['duckdb'] = None; from etl.cli import main; sys.exit(main(sys.argv[1:]))"
+        command = [sys.executable, "-c", hidden, "export", str(tmp_path / file_format), "--format", file_format]
+        variables = os.environ | {"DATABASE_URL": dsn, "PYTHONPATH": str(config.ROOT)}
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    refused = run("parquet")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "`pip install -r requirements/export.txt`, or take --format csv" in refused.stderr
+    assert run("csv").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["csv"]
+
+
+def test_who_may_only_read_can_export(dsn: str, tmp_path: Path) -> None:
+    name = f"test_{uuid4().hex}"
+    with administrator(dsn) as cursor:
+        cursor.execute(f"create role {name} login password 'secret' in role covid_reader")
+    reader = make_dsn(**parse_dsn(dsn) | {"user": name, "password": "secret"})
+    try:
+        result = Command(reader, tmp_path)("export", str(tmp_path / "x"), "--tables", "--views")
+        assert result.returncode == 0, result.stderr
+    finally:
+        with administrator(dsn) as cursor:
+            cursor.execute(f"drop role {name}")
