@@ -305,9 +305,35 @@ def test_a_database_whose_loader_could_not_be_made_is_not_healthy(tmp_path: Path
         made.compose("down", "--volumes")
 
 
+def test_trouble_is_told_from_the_container_with_addresses_from_a_file(loaded: Project, tmp_path: Path) -> None:
+    addresses = tmp_path / "alert_urls"
+    addresses.write_text("json://user:hush@receiver:8080/alert?method=GET\n")
+    addresses.chmod(0o644)
+    files = "docker-compose.yml:deploy/compose/alerts.yml"
+    settings = {"COVID_ETL_ALERT_URLS_FILE": str(addresses), "COVID_ETL_HEARTBEAT_URL": "http://receiver:8080/ping"}
+    telling = Project(loaded.name, loaded.environ | settings | {"COMPOSE_FILE": files})
+    server = ("--detach", "--rm", "--name", "receiver", "--network", f"{loaded.name}_default")
+    assert (
+        loaded.run("docker", "run", *server, "--entrypoint", "python", IMAGE, "-m", "http.server", "8080").returncode
+        == 0
+    )
+    try:
+        found = telling.compose(
+            "run", "--rm", "-T", "etl", "load", "--source", "http://receiver:9", "--locations", "us"
+        )
+        seen = loaded.run("docker", "logs", "receiver").stderr
+    finally:
+        loaded.run("docker", "rm", "--force", "receiver")
+    assert found.returncode == 3, found.stderr
+    assert "hush" not in found.stderr
+    paths = re.findall(r'"GET (/\w+(?:/\w+)?)', seen)
+    assert paths == ["/ping/start", "/alert", "/ping/fail"]
+
+
 def test_the_example_of_the_environment_is_the_compose_file_s_defaults() -> None:
     example = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "deploy/compose/secrets.yml").read_text()
+    overlays = [ROOT / "deploy/compose" / name for name in ("secrets.yml", "alerts.yml")]
+    text = "".join(path.read_text() for path in (ROOT / "docker-compose.yml", *overlays))
     defaults = dict(re.findall(r"\$\{([A-Z_]+):-(.*?)\}", text))
     files = set(re.findall(r"\$\{([A-Z_]+):\?", text)) | {"COMPOSE_FILE"}
     assert example.keys() == defaults.keys() | files
