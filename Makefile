@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
-# The folder that verify-snapshot compares with.
+# The folder that report writes to, or that verify-snapshot compares with.
 DIR ?=
 
 .PHONY: help
@@ -14,6 +14,10 @@ help:
 .PHONY: load
 load: .venv/local ## load the whole history into the database in use (none configured: an embedded one)
 	$(BIN)/python main.py load
+
+.PHONY: report
+report: load .venv/report ## load, and write a page with charts: report/index.html (elsewhere: make report DIR=path)
+	$(BIN)/python main.py report "$(or $(DIR),report)"
 
 .PHONY: test
 test: .venv/dev ## run all tests, with coverage, on an embedded server of their own (or on TEST_DATABASE_URL)
@@ -38,7 +42,8 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
-	$(UV_COMPILE) --extra local --extra dev --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra local --extra report --output-file requirements/report.txt
+	$(UV_COMPILE) --extra local --extra report --extra dev --output-file requirements/dev.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 
 .PHONY: erd

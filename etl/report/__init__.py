@@ -1,4 +1,4 @@
-"""One page with charts of what is loaded, or pictures of the national curves; everything in it comes from the database."""
+"""One page with charts of what is loaded, or pictures of the national curves."""
 
 from datetime import UTC, datetime
 from pathlib import Path

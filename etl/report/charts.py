@@ -48,11 +48,10 @@ def compiled(name: str) -> dict[str, Any]:
     return vl_convert.vegalite_to_vega(specification(name))
 
 
-def vega() -> str:
-    """Vega as a script that needs no other: what the page draws with."""
+def embedder() -> str:
+    """Vega with Vega Embed as a script that needs no other: what the page draws with."""
     import vl_convert
 
-    # The bundle's own name `vega` is empty; Vega Embed brings Vega along.
-    bundle = vl_convert.javascript_bundle("window.vega = vegaEmbed.vega;")
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # Nothing in a script may end it.
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -60,17 +60,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A loaded location, its totals at its newest report, and its curves by column."""
+    """A loaded location: its curves by column, and a row of `locations.sql`, with the totals of its newest report."""
 
+    curves: dict[str, Curve]
     code: str
     name: str
     type: str
-    population: int
+    population: int | None
     first_day: date
     last_day: date
     total_cases: int | None
     total_deaths: int | None
-    curves: dict[str, Curve]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def read(conn: Connection) -> Report:
 def _locations(conn: Connection) -> dict[str, Location]:
     arrays = {code: columns for code, *columns in fetch_all(conn, read_sql("report/series.sql"))}
     rows = fetch_all(conn, read_sql("report/locations.sql"))
-    return {row[0]: Location(*row, _curves(row[4], arrays[row[0]])) for row in rows}
+    return {row[0]: Location(_curves(row[4], arrays[row[0]]), *row) for row in rows}
 
 
 def _curves(first_day: date, arrays: list[Any]) -> dict[str, Curve]:

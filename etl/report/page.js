@@ -8,7 +8,6 @@ const PER_PEOPLE = 100_000;
 const nation = data.locations[data.nation];
 const states = Object.entries(data.locations).filter(([code]) => code !== data.nation);
 const measureOf = Object.fromEntries(data.measures.map((measure) => [measure.column, measure]));
-const runtimes = Object.fromEntries(Object.entries(data.charts).map(([name, chart]) => [name, vega.parse(chart)]));
 const byId = (id) => document.getElementById(id);
 
 // --- figures ---
@@ -16,7 +15,7 @@ const byId = (id) => document.getElementById(id);
 const at = (figures, location, day) => figures[day - location.first] ?? null;
 const valueAt = (location, column, day) => at(location.curves[column].values, location, day);
 const meanAt = (location, column, day) => at(location.curves[column].means, location, day);
-const shareOf = (mean, location) => (mean === null ? null : (mean * PER_PEOPLE) / location.population);
+const shareOf = (mean, location) => (mean === null || location.population === null ? null : (mean * PER_PEOPLE) / location.population);
 const shareAt = (location, column, day) => shareOf(meanAt(location, column, day), location);
 
 // --- words ---
@@ -73,23 +72,41 @@ function fillWhenOpened(details, make) {
 
 // --- drawing ---
 
-/** Draws a chart of the data into an element, at once; returns the view. */
-function draw(name, container, rows, signals) {
-  const view = new vega.View(runtimes[name], { renderer: "svg", container, hover: false });
-  view.data("days", rows);
-  for (const [signal, value] of Object.entries(signals)) view.signal(signal, value);
-  return view.run();
+/** Draws a chart of rows into an element, whose own label speaks for it; resolves to its view. */
+async function draw(name, container, rows, signals) {
+  const chart = data.charts[name];
+  const filled = {
+    ...chart,
+    data: chart.data.map((set) => (set.name === "days" ? { ...set, values: rows } : set)),
+    signals: chart.signals.map((signal) => (signal.name in signals ? { ...signal, value: signals[signal.name] } : signal)),
+  };
+  // Errors only: that no day is pointed at yet is no trouble.
+  const options = { logLevel: 1, mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: false, tooltip: false };
+  const drawing = element("div");
+  drawing.setAttribute("aria-hidden", "true");
+  container.replaceChildren(drawing);
+  const { view } = await vegaEmbed(drawing, filled, options);
+  return view;
 }
 
-/** Calls `start` once for each element, when it is about to come into view, or before the page is printed. */
+// What is still to be drawn: at once when it is about to come into view or the page is printed, else when there is time.
 const waiting = new Map();
 const observer = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) startNow(entry.target);
 }, { rootMargin: "400px" });
+const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
+
+let isScheduled = false;
 
 function whenSeen(target, start) {
   waiting.set(target, start);
   observer.observe(target);
+  schedule();
+}
+
+function schedule() {
+  if (!isScheduled) whenIdle(startNext);
+  isScheduled = true;
 }
 
 function startNow(target) {
@@ -97,6 +114,14 @@ function startNow(target) {
   waiting.delete(target);
   observer.unobserve(target);
   start?.();
+}
+
+/** Draws some more of what is open; few at a time, so that the page still answers. */
+function startNext() {
+  isScheduled = false;
+  const targets = [...waiting.keys()].filter((each) => each.checkVisibility()).slice(0, 8);
+  targets.forEach(startNow);
+  if (targets.length > 0) schedule();
 }
 
 window.addEventListener("beforeprint", () => {
@@ -131,7 +156,7 @@ class Charts {
     this.describe(panel);
     this.listen(panel);
     fillWhenOpened(details, () => this.table(measure));
-    whenSeen(plot, () => { panel.view = this.draw(measure, plot); });
+    whenSeen(plot, async () => { panel.view = await this.draw(measure, plot); });
     return panel;
   }
 
@@ -143,9 +168,7 @@ class Charts {
       peak: day === curve.peak ? number(curve.means[day - first]) : null,
     }));
     const height = this.container.classList.contains("compact") ? 110 : 200;
-    const view = draw("curve", plot, rows, { height });
-    plot.firstElementChild?.setAttribute("aria-hidden", "true");
-    return view;
+    return draw("curve", plot, rows, { height });
   }
 
   describe({ measure, plot }) {
@@ -185,7 +208,7 @@ class Charts {
   update({ measure, plot, readout, view }, marked) {
     const value = valueAt(this.location, measure.column, this.day);
     const mean = meanAt(this.location, measure.column, this.day);
-    const figures = [`${number(value)} ${unitOf(measure)}`, `, 7-day mean ${number(mean)}`];
+    const figures = [`${number(value)} ${unitOf(measure)}`, `, mean ${number(mean)}`];
     readout.replaceChildren(`${inWords(this.day)}: `, element("b", { textContent: figures[0] }), figures[1]);
     plot.setAttribute("aria-valuenow", this.day);
     plot.setAttribute("aria-valuetext", `${inWords(this.day)}: ${figures.join("")}`);
@@ -228,7 +251,7 @@ class StatesView {
     fillWhenOpened(byId("map-table"), () => this.table());
     fillWhenOpened(byId("multiples-table"), () => this.peakTable());
     for (const multiple of this.multiples) {
-      whenSeen(multiple.link, () => { multiple.view = this.drawMultiple(multiple.link); });
+      whenSeen(multiple.link, async () => { multiple.view = await this.drawMultiple(multiple.link); });
     }
   }
 
@@ -298,7 +321,7 @@ class StatesView {
     const bounds = this.measure.bounds;
     const text = (step) => {
       if (step === 0) return `below ${number(bounds[0])}`;
-      return step === bounds.length ? `${number(bounds.at(-1))} and more` : `${number(bounds[step - 1])} –`;
+      return step === bounds.length ? `${number(bounds.at(-1))} and more` : `${number(bounds[step - 1])}–${number(bounds[step])}`;
     };
     const items = Array.from({ length: bounds.length + 1 }, (_, step) => element("li", { className: `step-${step}`, textContent: text(step) }));
     byId("legend").replaceChildren(...items, element("li", { className: "unknown", textContent: "not known" }));
@@ -359,12 +382,14 @@ class StatesView {
 // --- the parts of the states, drawn when they are opened ---
 
 function prepareState(details) {
-  let charts = null;
+  const container = details.querySelector(".charts");
+  let width = null;
   details.addEventListener("toggle", () => {
     if (!details.open) return;
-    charts ??= new Charts(details.querySelector(".charts"));
-    // The window may have changed its width while the charts were hidden.
-    window.dispatchEvent(new Event("resize"));
+    if (width === null) new Charts(container);
+    // Vega measures its container when the window changes; these were hidden then.
+    else if (width !== container.clientWidth) window.dispatchEvent(new Event("resize"));
+    width = container.clientWidth;
   });
 }
 

@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from etl import __version__
 from etl.report import charts, words
-from etl.report.data import MEASURES, NATION, Curve, Location, Measure, Report
+from etl.report.data import MEASURES, NATION, Location, Measure, Report
 
 PER_PEOPLE = 100_000
 
@@ -42,7 +42,7 @@ def render(report: Report, made_at: datetime) -> str:
         tiles=tiles(),
         palette=charts.PALETTE,
         steps=range(charts.STEPS),
-        vega=charts.vega(),
+        embedder=charts.embedder(),
         data=_data(report),
         made_at=made_at.astimezone(UTC),
         version=__version__,
@@ -94,7 +94,7 @@ def _curve(measure: Measure, location: Location, report: Report) -> dict[str, An
     }
 
 
-def _opening_day(report: Report) -> Any:
+def _opening_day(report: Report) -> date:
     """The day that the map shows first: that of the nation's peak of new cases, else the newest."""
     curve = report.nation.curves[MEASURES[0].column] if report.nation else None
     return curve.peak[0] if curve and curve.peak else report.provenance.last_day
@@ -105,16 +105,18 @@ def bounds(measure: Measure, states: list[Location]) -> list[float]:
 
     Steps are equally wide, a round number, so that about one state and day in twenty is in the last.
     """
-    shares = sorted(
-        mean * PER_PEOPLE / state.population for state in states for mean in _means(state.curves[measure.column])
-    )
+    shares = sorted(share for state in states for share in _shares(state, measure))
     high = shares[int(len(shares) * 0.95)] if shares else 1.0
     width = _round_number(max(high, 0.1) / (charts.STEPS - 1))
     return [round(width * step, 6) for step in range(1, charts.STEPS)]
 
 
-def _means(curve: Curve) -> list[float]:
-    return [mean for mean in curve.means if mean is not None]
+def _shares(location: Location, measure: Measure) -> list[float]:
+    """The known means per 100,000 people."""
+    if not location.population:
+        return []
+    means = location.curves[measure.column].means
+    return [mean * PER_PEOPLE / location.population for mean in means if mean is not None]
 
 
 def _round_number(value: float) -> float:

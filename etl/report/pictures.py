@@ -1,7 +1,7 @@
 """The national curves as PNG files, drawn from the charts of the page without a browser."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from etl.errors import DatabaseError
@@ -44,7 +44,7 @@ def _rows(curve: Curve) -> list[dict[str, Any]]:
     return rows
 
 
-def _time(day: Any) -> int:
+def _time(day: date) -> int:
     """A day as the milliseconds that Vega counts in."""
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 

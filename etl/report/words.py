@@ -24,10 +24,10 @@ def finding(measure: Measure, curve: Curve) -> str:
         is_empty = all(value is None for value in curve.values)
         return "Not published." if is_empty else "Never known for seven days in a row."
     last_day, last = curve.last
-    newest = f"{number(last)} on {day(last_day)}"
     if curve.peak is None:
-        return f"No rise above zero: {newest}."
+        return f"Never above zero; {number(last)} on {day(last_day)}."
     peak_day, peak = curve.peak
     if peak_day == last_day:
-        return f"At its highest on the last day: {number(peak)} {measure.unit}, {day(peak_day)}."
-    return f"Peaked at {number(peak)} {measure.unit} on {day(peak_day)}; {newest}."
+        return f"Highest on the last day: {number(peak)} {measure.unit} on {day(peak_day)}."
+    newest_day = day(last_day).removesuffix(f", {peak_day.year}")
+    return f"Peaked at {number(peak)} {measure.unit} on {day(peak_day)}; {number(last)} on {newest_day}."

@@ -12,7 +12,9 @@ with revision as (
         new_value - old_value as difference,
         row_number() over (
             partition by measure
-            order by abs(coalesce(new_value, 0) - coalesce(old_value, 0)) desc, location_code, report_date, known_from
+            order by
+                abs(coalesce(new_value, 0) - coalesce(old_value, 0)) desc,
+                location_code asc, report_date asc, known_from asc
         ) as place,
         count(*) over () as revised_numbers
     from mart.revision_history
