@@ -72,7 +72,9 @@ function fillWhenOpened(details, make) {
 
 // --- drawing ---
 
-/** Draws a chart of rows into an element, whose own label speaks for it; resolves to its view. */
+const views = new WeakMap();
+
+/** Draws a chart of rows into an element, whose own label speaks for it, in the place of its last; resolves to its view. */
 async function draw(name, container, rows, signals) {
   const chart = data.charts[name];
   const filled = {
@@ -85,7 +87,9 @@ async function draw(name, container, rows, signals) {
   const drawing = element("div");
   drawing.setAttribute("aria-hidden", "true");
   container.replaceChildren(drawing);
+  views.get(container)?.finalize();
   const { view } = await vegaEmbed(drawing, filled, options);
+  views.set(container, view);
   return view;
 }
 
@@ -228,7 +232,7 @@ class Charts {
 class StatesView {
   constructor() {
     this.tiles = [...document.querySelectorAll(".tiles a")];
-    this.multiples = [...document.querySelectorAll(".multiples a")].map((link) => ({ link, view: null }));
+    this.multiples = [...document.querySelectorAll(".multiples a")];
     this.measure = data.measures[0];
     this.day = data.shown_day;
     this.listen();
@@ -250,9 +254,6 @@ class StatesView {
     }
     fillWhenOpened(byId("map-table"), () => this.table());
     fillWhenOpened(byId("multiples-table"), () => this.peakTable());
-    for (const multiple of this.multiples) {
-      whenSeen(multiple.link, async () => { multiple.view = await this.drawMultiple(multiple.link); });
-    }
   }
 
   get title() {
@@ -350,10 +351,10 @@ class StatesView {
   showMultiples() {
     byId("multiples-title").textContent = `${this.title}, 7-day mean, ${inWords(0)} – ${inWords(data.days - 1)}`;
     byId("multiples-scale").textContent = `from 0 to ${this.words(this.top)}`;
-    for (const { link, view } of this.multiples) {
+    for (const link of this.multiples) {
       const location = data.locations[link.dataset.location];
       link.querySelector(".peak").textContent = this.words(this.peak(location)?.share ?? null);
-      view?.data("days", this.rows(location)).signal("top", this.top).run();
+      whenSeen(link, () => draw("multiple", link.querySelector(".mini"), this.rows(location), { top: this.top }));
     }
     byId("multiples-table").fill();
   }
@@ -363,10 +364,6 @@ class StatesView {
     return Array.from({ length: data.days }, (_, day) => ({
       day: time(day), mean: shareAt(location, column, day), nation: nation ? shareAt(nation, column, day) : null,
     }));
-  }
-
-  drawMultiple(link) {
-    return draw("multiple", link.querySelector(".mini"), this.rows(data.locations[link.dataset.location]), { top: this.top });
   }
 
   peakTable() {

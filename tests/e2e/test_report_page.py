@@ -187,10 +187,12 @@ def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded:
     page = open_page(part="#state-TX")
     for place, code in (("#nation", "US"), ("#state-TX", "TX")):
         for index, measure in enumerate(MEASURES):
-            details = page.locator(f"{place} figure").nth(index).locator("details")
-            if details.count() == 0:
+            summary = page.locator(f"{place} figure").nth(index).locator("details summary")
+            if measure.column == "currently_on_ventilator" and code == "TX":
+                assert summary.count() == 0
                 continue
-            details.locator("summary").press("Enter")
+            summary.press("Enter")
+            page.wait_for_selector(f"{place} figure:nth-child({index + 1}) td")
             shown = cells(page, f"{place} figure:nth-child({index + 1})")
             rows = fetch_all(
                 loaded,
@@ -198,7 +200,7 @@ def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded:
                 (code,),
             )
             assert shown == [[day, written(value), written(mean)] for day, value, mean in rows]
-            details.locator("summary").press("Enter")
+            summary.press("Enter")
 
 
 # --- the map ---
@@ -219,7 +221,7 @@ def test_the_map_and_its_table_show_the_measure_and_the_day_that_are_chosen(
             f"""
             select location_code, name, round({measure.column}_7d_mean * 100000 / population, {measure.decimals})::text,
                 {measure.column}_7d_mean, {measure.column}, {measure.column}_7d_mean_per_100k
-            from location_dimension left join mart.rolling_7d using (location_code, name)
+            from mart.rolling_7d
             where location_code <> 'US' and report_date = %s order by name
             """,
             (day,),
