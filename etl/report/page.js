@@ -75,10 +75,11 @@ function fillWhenOpened(details, make) {
 const views = new WeakMap();
 
 /** Draws a chart of rows into an element, whose own label speaks for it, in the place of its last; resolves to its view. */
-async function draw(name, container, rows, signals) {
+async function draw(name, container, rows, signals = {}) {
   const chart = data.charts[name];
   const filled = {
     ...chart,
+    height: container.clientHeight,
     data: chart.data.map((set) => (set.name === "days" ? { ...set, values: rows } : set)),
     signals: chart.signals.map((signal) => (signal.name in signals ? { ...signal, value: signals[signal.name] } : signal)),
   };
@@ -171,8 +172,7 @@ class Charts {
       day: time(day), value: at(curve.values, this.location, day), mean: at(curve.means, this.location, day),
       peak: day === curve.peak ? number(curve.means[day - first]) : null,
     }));
-    const height = this.container.classList.contains("compact") ? 110 : 200;
-    return draw("curve", plot, rows, { height });
+    return draw("curve", plot, rows);
   }
 
   describe({ measure, plot }) {

@@ -22,7 +22,7 @@ def finding(measure: Measure, curve: Curve) -> str:
     """What a curve shows, in a sentence: its highest and its newest mean."""
     if curve.last is None:
         is_empty = all(value is None for value in curve.values)
-        return "Not published." if is_empty else "Never known for seven days in a row."
+        return "No figures." if is_empty else "Never known for seven days in a row."
     last_day, last = curve.last
     if curve.peak is None:
         return f"Never above zero; {number(last)} on {day(last_day)}."

@@ -203,6 +203,18 @@ def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded:
             summary.press("Enter")
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_drawing_fits_the_place_that_is_kept_for_it(open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = open_page(size, part="#state-WY")
+    whole(page)
+    sizes = page.eval_on_selector_all(
+        ".plot, .mini",
+        "all => all.map(each => [each.querySelector('svg').getBoundingClientRect(), each.getBoundingClientRect()]).map(([svg, kept]) => [kept.width - svg.width, kept.height - svg.height])",
+    )
+    assert len(sizes) > 60
+    assert all(0 <= width <= 1 and 0 <= height <= 1 for width, height in sizes)
+
+
 # --- the map ---
 
 
