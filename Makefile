@@ -4,7 +4,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
-# The folder that export writes, and that verify-snapshot compares with.
+EVERYTHING := --extra local --extra alerts --extra export --extra report --extra dev
+# The folder that export and report write, and that verify-snapshot compares with.
 DIR ?=
 
 .PHONY: help
@@ -19,6 +20,10 @@ load: .venv/local ## load the whole history into the database in use (none confi
 export: .venv/local .venv/export ## save the star as Parquet files: make export DIR=path
 	@test -n "$(DIR)" || { echo "usage: make export DIR=path"; exit 2; }
 	$(BIN)/python main.py export "$(DIR)" --format parquet
+
+.PHONY: report
+report: load .venv/report ## load, and write a page with charts: report/index.html (elsewhere: make report DIR=path)
+	$(BIN)/python main.py report "$(or $(DIR),report)"
 
 .PHONY: test
 test: .venv/dev ## run all tests, with coverage, on an embedded server of their own (or on TEST_DATABASE_URL)
@@ -49,8 +54,9 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt
 	$(UV_COMPILE) --extra export --output-file requirements/export.txt
-	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --output-file requirements/dev.txt
-	$(UV_COMPILE) --extra local --extra export --extra alerts --extra dev --extra spark --output-file requirements/spark.txt
+	$(UV_COMPILE) --extra local --extra report --output-file requirements/report.txt
+	$(UV_COMPILE) $(EVERYTHING) --output-file requirements/dev.txt
+	$(UV_COMPILE) $(EVERYTHING) --extra spark --output-file requirements/spark.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 
 .PHONY: docs

@@ -266,6 +266,11 @@ def _export_options(parser: _Parser) -> None:
     _json_option(parser)
 
 
+def _report_options(parser: _Parser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="folder to write to; made if it is not there")
+    parser.option("--png", action="store_true", text="write the national curves as pictures instead of the page")
+
+
 def _lock_options(parser: _Parser) -> None:
     parser.option(
         "--wait", metavar="SECONDS", type=_seconds, default=0.0,
@@ -518,6 +523,19 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return validate.exit_code(checks)
 
 
+def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from etl import report, schema
+
+    report.require_packages()
+    with _connected(options, environ) as conn:
+        schema.require(conn)
+        write = report.write_pictures if options.png else report.write_page
+        written = write(conn, Path(options.directory))
+    for path in written:
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return ExitCode.OK
+
+
 def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl import database, psql
 
@@ -587,6 +605,12 @@ COMMANDS: dict[str, tuple[Callable[[Any], None], Callable[..., int], str, str]] 
         "  main.py export covid-csv\n"
         "  main.py export covid-parquet --format parquet --tables --views\n"
         "  main.py export deaths --tables death_fact,location_dimension",
+    ),
+    "report": (
+        _report_options,
+        _report,
+        "write a page with charts of what is loaded, or pictures of the national curves",
+        "  main.py report report\n  main.py report --png pictures",
     ),
     "init-db": (
         _lock_options,

@@ -29,6 +29,8 @@ def lines() -> list[str]:
 
 
 PROGRAM_LINES = [line for line in lines() if PROGRAM in line]
+# Run on a database that is loaded.
+REPORT_LINES = [line for line in PROGRAM_LINES if f"{PROGRAM} report " in line]
 MAKE_LINES = [line for line in lines() if line.startswith("make ")]
 # Run by tests/docker.
 DOCKER_LINES = [line for line in lines() if line.startswith(("docker", "psql -h docker_postgresql"))]
@@ -42,7 +44,7 @@ def test_every_command_is_run_by_some_test() -> None:
         assert any(part in docker_tests for part in parts), line
 
 
-@pytest.mark.parametrize("line", PROGRAM_LINES)
+@pytest.mark.parametrize("line", [line for line in PROGRAM_LINES if line not in REPORT_LINES])
 def test_a_command_of_the_readme_runs(line: str, command: Command) -> None:
     assert command("init-db").returncode == 0
     assignments, _, rest = line.partition(PROGRAM)
@@ -50,6 +52,15 @@ def test_a_command_of_the_readme_runs(line: str, command: Command) -> None:
     assert assignments.strip() in ("", "DATABASE_URL=postgresql://me@db.example/covid")
     result = command(*shlex.split(rest))
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("line", REPORT_LINES)
+def test_a_report_of_the_readme_is_written(line: str, loaded_dsn: str, tmp_path: Path) -> None:
+    *words, folder = shlex.split(line.removeprefix(PROGRAM))
+    written = tmp_path / Path(folder).name
+    result = Command(loaded_dsn, tmp_path)(*words, str(written))
+    assert result.returncode == 0, result.stderr
+    assert list(written.iterdir())
 
 
 def make(*arguments: str) -> str:
@@ -65,7 +76,7 @@ def test_a_make_target_of_the_readme_is_there(line: str) -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load export test test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
+    targets = "load export report test test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 

@@ -1,0 +1,379 @@
+"""The report's page in a real browser, opened as a file: charts, controls, keyboard, accessibility, no network."""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from etl import config, database
+from etl.database import Connection, fetch_all
+from etl.report.data import MEASURES
+from tests.conftest import Command, copied
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+REQUIRE_VARIABLE = "REQUIRE_CHROMIUM"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+DESKTOP, PHONE = (1280, 900), (360, 740)
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if program is None:
+        advice = (
+            "there is no Chromium here: install Debian's package `chromium`, or Chrome, to test the page in a browser"
+        )
+        if os.environ.get(REQUIRE_VARIABLE):
+            pytest.fail(advice)
+        pytest.skip(advice)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def report(browser: Browser, server_dsn: str, loaded_template: str, shared_folder: Path) -> Path:
+    """The page of the whole snapshot, made once for all workers."""
+    folder = shared_folder / "report"
+    with (shared_folder / "report.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            with copied(server_dsn, loaded_template) as dsn:
+                assert Command(dsn, shared_folder)("report", str(folder)).returncode == 0
+    return folder / "index.html"
+
+
+@pytest.fixture
+def loaded(loaded_dsn: str) -> Iterator[Connection]:
+    with database.connect(config.Database(loaded_dsn)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(browser: Browser, report: Path) -> Iterator[OpenPage]:
+    """Opens the page; in the end nothing was said on its console, and nothing but the file was asked for."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def opener(size: tuple[int, int] = DESKTOP, scheme: Any = "light", part: str = "") -> Page:
+        width, height = size
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="America/Los_Angeles"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url.split("#")[0]))
+        page.goto(report.as_uri() + part)
+        page.wait_for_selector("#nation .plot svg")
+        return page
+
+    yield opener
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert {url for url in asked if not url.startswith("data:")} <= {report.as_uri()}
+
+
+def whole(page: Page) -> None:
+    """Waits until everything that is open is drawn."""
+    page.wait_for_function(
+        "[...document.querySelectorAll('.plot, .mini')].every((each) => each.querySelector('svg'))"
+    )
+
+
+def cells(page: Page, table: str) -> list[list[str]]:
+    found: list[list[str]] = page.eval_on_selector_all(
+        f"{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    return found
+
+
+def written(value: Any) -> str:
+    """A count, or a mean to 3 decimals, as the page writes it."""
+    if value is None:
+        return "n/a"
+    decimals = 0 if value == int(value) or abs(value) >= 10 else 1
+    return f"{float(value):,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+# --- charts ---
+
+
+def test_the_six_national_charts_have_a_bar_for_every_known_figure(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page()
+    whole(page)
+    bars = page.eval_on_selector_all(
+        "#nation .plot", "plots => plots.map(plot => plot.querySelectorAll('.mark-rect path').length)"
+    )
+    counts = ", ".join(f"count({measure.column})" for measure in MEASURES)
+    assert tuple(bars) == fetch_all(loaded, f"select {counts} from mart.rolling_7d where location_code = 'US'")[0]
+
+
+def test_the_height_of_every_bar_is_its_figure(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page()
+    whole(page)
+    heights = page.eval_on_selector_all(
+        "#nation figure:first-child .mark-rect path", "bars => bars.map(bar => bar.getBBox().height)"
+    )
+    cases = [
+        value
+        for (value,) in fetch_all(
+            loaded,
+            "select new_cases from mart.rolling_7d where location_code = 'US' and new_cases is not null order by report_date",
+        )
+    ]
+    highest = max(cases)
+    assert heights == pytest.approx([case / highest * max(heights) for case in cases], abs=0.01)
+
+
+def test_pointing_at_a_chart_shows_the_figures_of_the_day_in_all_six(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page()
+    whole(page)
+    bar = page.locator("#nation figure:first-child .mark-rect path").nth(300)
+    box = bar.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 3)
+    shown = page.locator("#nation .readout").all_text_contents()
+    day = page.locator("#nation .plot").first.get_attribute("aria-valuenow")
+    columns = ", ".join(f"{measure.column}, {measure.column}_7d_mean" for measure in MEASURES)
+    (row,) = fetch_all(
+        loaded,
+        f"select to_char(report_date, 'Mon FMDD, YYYY'), {columns} from mart.rolling_7d where location_code = 'US' and report_date = date '2020-01-13' + %s",
+        (int(day or 0),),
+    )
+    assert 299 <= int(day or 0) <= 302
+    assert shown == [
+        f"{row[0]}: {written(row[1 + 2 * index])} {measure.unit.removesuffix(' a day')}, mean {written(row[2 + 2 * index])}"
+        for index, measure in enumerate(MEASURES)
+    ]
+
+
+def test_the_keyboard_moves_along_a_chart_and_names_the_figures(open_page: OpenPage) -> None:
+    page = open_page()
+    chart = page.get_by_role("slider", name=re.compile("^New deaths, United States: Peaked at 3,335 deaths a day"))
+    chart.focus()
+    page.keyboard.press("End")
+    assert chart.get_attribute("aria-valuetext") == "Mar 7, 2021: 842 deaths, mean 1,701"
+    for key, expected in (
+        ("ArrowLeft", "Mar 6"),
+        ("PageDown", "Feb 27"),
+        ("ArrowRight", "Feb 28"),
+        ("PageUp", "Mar 7"),
+        ("ArrowRight", "Mar 7"),
+    ):
+        page.keyboard.press(key)
+        assert str(chart.get_attribute("aria-valuetext")).startswith(f"{expected}, 2021: ")
+    page.keyboard.press("Home")
+    assert chart.get_attribute("aria-valuetext") == "Jan 13, 2020: n/a deaths, mean n/a"
+
+
+def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page(part="#state-TX")
+    for place, code in (("#nation", "US"), ("#state-TX", "TX")):
+        for index, measure in enumerate(MEASURES):
+            summary = page.locator(f"{place} figure").nth(index).locator("details summary")
+            if measure.column == "currently_on_ventilator" and code == "TX":
+                assert summary.count() == 0
+                continue
+            summary.press("Enter")
+            page.wait_for_selector(f"{place} figure:nth-child({index + 1}) td")
+            shown = cells(page, f"{place} figure:nth-child({index + 1})")
+            rows = fetch_all(
+                loaded,
+                f"select report_date::text, {measure.column}, {measure.column}_7d_mean from mart.rolling_7d where location_code = %s order by report_date",
+                (code,),
+            )
+            assert shown == [[day, written(value), written(mean)] for day, value, mean in rows]
+            summary.press("Enter")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_drawing_fits_the_place_that_is_kept_for_it(open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = open_page(size, part="#state-WY")
+    whole(page)
+    sizes = page.eval_on_selector_all(
+        ".plot, .mini",
+        "all => all.map(each => [each.querySelector('svg').getBoundingClientRect(), each.getBoundingClientRect()]).map(([svg, kept]) => [kept.width - svg.width, kept.height - svg.height])",
+    )
+    assert len(sizes) > 60
+    assert all(0 <= width <= 1 and 0 <= height <= 1 for width, height in sizes)
+
+
+# --- the map ---
+
+
+def test_the_map_and_its_table_show_the_measure_and_the_day_that_are_chosen(
+    open_page: OpenPage, loaded: Connection
+) -> None:
+    page = open_page()
+    page.locator("#map-table summary").click()
+    for measure, day in zip(
+        MEASURES, ("2020-04-10", "2020-07-20", "2020-11-26", "2021-01-11", "2020-12-25", "2021-03-07"), strict=True
+    ):
+        page.select_option("#measure", measure.column)
+        page.fill("#day", day)
+        rows = fetch_all(
+            loaded,
+            f"""
+            select location_code, name, round({measure.column}_7d_mean * 100000 / population, {measure.decimals})::text,
+                {measure.column}_7d_mean, {measure.column}, {measure.column}_7d_mean_per_100k
+            from mart.rolling_7d
+            where location_code <> 'US' and report_date = %s order by name
+            """,
+            (day,),
+        )
+        shares = [(share or "n/a").replace("-", "\N{MINUS SIGN}") for _, _, share, *_ in rows]
+        grouped = [re.sub(r"^(\d+)(\d{3})\.", r"\1,\2.", share) for share in shares]
+        assert cells(page, "#map-table") == [
+            [name, share, written(mean), written(value)]
+            for (_, name, _, mean, value, _), share in zip(rows, grouped, strict=True)
+        ]
+        tiles = dict(
+            page.eval_on_selector_all(
+                ".tiles a", "all => all.map(tile => [tile.dataset.location, tile.lastElementChild.textContent])"
+            )
+        )
+        assert tiles == {code: share for (code, *_), share in zip(rows, grouped, strict=True)}
+        # The view's own figure is of the mean before it was rounded to 3 decimals.
+        for (*_, per_100k), share in zip(rows, shares, strict=True):
+            assert (
+                per_100k is None
+                or abs(float(per_100k) - float(share.replace("\N{MINUS SIGN}", "-")))
+                <= 0.501 * 10**-measure.decimals + 0.0015
+            )
+
+
+def test_the_map_is_worked_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator("#measure").focus()
+    page.keyboard.type("New d")
+    page.locator("#slider").focus()
+    page.keyboard.press("End")
+    assert page.text_content("#map-title") == "New deaths per 100,000 people, mean of the seven days to Mar 7, 2021"
+    page.keyboard.press("ArrowLeft")
+    assert page.input_value("#day") == "2021-03-06"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.location") == "AK"
+    assert str(page.text_content("#map-readout")).startswith("Alaska: 0.")
+    page.keyboard.press("Enter")
+    assert page.locator("#state-AK").get_attribute("open") is not None
+    page.wait_for_selector("#state-AK .plot svg")
+
+
+def test_the_slider_moves_by_mouse_and_a_tile_shows_its_figures(open_page: OpenPage) -> None:
+    page = open_page()
+    slider = page.locator("#slider")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
+    assert page.input_value("#day") == "2021-03-07"
+    page.hover(".tiles a[data-location=CA]")
+    assert (
+        page.text_content("#map-readout")
+        == "California: 9.4 per 100,000 people; mean 3,690 cases a day; on the day 3,816"
+    )
+
+
+def test_a_day_out_of_the_report_is_not_shown(open_page: OpenPage) -> None:
+    page = open_page()
+    title = page.text_content("#map-title")
+    page.fill("#day", "2019-12-31")
+    assert page.text_content("#map-title") == title
+
+
+# --- the states ---
+
+
+def test_small_multiples_follow_the_measure_and_lead_to_the_states(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page()
+    page.select_option("#measure", "currently_in_icu")
+    page.locator("#multiples-table summary").click()
+    peaks = fetch_all(
+        loaded,
+        "select name, max(round(currently_in_icu_7d_mean * 100000 / population, 1)), max(currently_in_icu_7d_mean) > 0"
+        " from mart.rolling_7d where location_code <> 'US' group by name order by name",
+    )
+    shown = [[name, peak] for name, peak, _ in cells(page, "#multiples-table")]
+    assert shown == [[name, f"{peak:.1f}" if above else "n/a"] for name, peak, above in peaks]
+    page.click(".multiples a[data-location=NY]")
+    page.wait_for_selector("#state-NY[open] .plot svg")
+    assert page.evaluate("location.hash") == "#state-NY"
+
+
+def test_every_state_has_a_part_with_six_curves_and_all_open_at_once(open_page: OpenPage, loaded: Connection) -> None:
+    page = open_page()
+    page.click("#toggle-all")
+    assert page.text_content("#toggle-all") == "Close all"
+    counts = ", ".join(f"count({measure.column}) > 0" for measure in MEASURES)
+    published = {
+        name: known
+        for name, *known in fetch_all(
+            loaded, f"select name, {counts} from mart.rolling_7d where location_code <> 'US' group by name"
+        )
+    }
+    shown = page.eval_on_selector_all(
+        ".state",
+        "parts => parts.map(part => [part.querySelector('h3').textContent, [...part.querySelectorAll('figure')].map(each => each.querySelector('.plot') !== null)])",
+    )
+    assert dict(shown) == published
+    assert len(shown) == 56
+    page.click("#toggle-all")
+    assert page.locator(".state[open]").count() == 0
+
+
+# --- for everybody ---
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(open_page: OpenPage, size: tuple[int, int], scheme: str) -> None:
+    page = open_page(size, scheme, part="#state-WY")
+    page.locator("#nation .figures summary").first.click()
+    page.locator("#map-table summary").click()
+    whole(page)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_a_phone_does_not_scroll_sideways(open_page: OpenPage) -> None:
+    page = open_page((320, 640), part="#state-WY")
+    page.locator("#map-table summary").click()
+    whole(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_dark_and_light_have_colors_of_their_own(open_page: OpenPage) -> None:
+    def color(scheme: str) -> Any:
+        return open_page(scheme=scheme).evaluate(
+            "['body', '.mark-line path'].map(each => { const style = getComputedStyle(document.querySelector(each)); return [style.backgroundColor, style.stroke]; })"
+        )
+
+    assert color("light") == [["rgb(255, 255, 255)", "none"], ["rgba(0, 0, 0, 0)", "rgb(11, 92, 138)"]]
+    assert color("dark") == [["rgb(21, 24, 28)", "none"], ["rgba(0, 0, 0, 0)", "rgb(109, 184, 230)"]]
+
+
+def test_printing_is_light_and_draws_what_is_open(open_page: OpenPage) -> None:
+    page = open_page(scheme="dark")
+    page.evaluate("document.querySelector('#state-TX').open = true")
+    assert page.pdf().startswith(b"%PDF")
+    assert page.locator("#state-TX .plot svg").count() == page.locator("#state-TX .plot").count() > 0
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.controls')).display") == "none"

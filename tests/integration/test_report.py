@@ -1,0 +1,319 @@
+"""The report as files: its figures against the database, what it escapes, and how it fails."""
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import config, database
+from etl.database import Connection, fetch_all
+from etl.report import data, page, pictures, words
+from etl.report.data import MEASURES, Curve
+from tests.conftest import Command
+from tests.documents import document, nation_day
+from tests.warehouse import Warehouse, days
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def loaded(loaded_dsn: str) -> Iterator[Connection]:
+    with database.connect(config.Database(loaded_dsn)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
+    return Warehouse(conn, tmp_path)
+
+
+class Texts(HTMLParser):
+    """The text of each element of a page, by tag; and the attributes of each."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def embedded(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    parsed: dict[str, Any] = json.loads(found[1])
+    return parsed
+
+
+def rendered(conn: Connection) -> str:
+    return page.render(data.read(conn), NOON)
+
+
+# --- figures ---
+
+
+def test_every_figure_of_the_page_is_that_of_the_database(loaded: Connection) -> None:
+    shown = embedded(rendered(loaded))
+    first = date.fromisoformat(shown["first_day"])
+    compared = 0
+    for measure in MEASURES:
+        rows = fetch_all(
+            loaded,
+            f"select location_code, report_date, {measure.column}, {measure.column}_7d_mean from mart.rolling_7d",
+        )
+        expected = {(code, day): (value, None if mean is None else float(mean)) for code, day, value, mean in rows}
+        found = {
+            (code, first + timedelta(days=location["first"] + index)): pair
+            for code, location in shown["locations"].items()
+            for index, pair in enumerate(
+                zip(*(location["curves"][measure.column][key] for key in ("values", "means")), strict=True)
+            )
+        }
+        assert found == expected
+        compared += len(found)
+    assert compared == 21200 * len(MEASURES)
+
+
+def test_the_populations_and_the_peaks_are_those_of_the_database(loaded: Connection) -> None:
+    shown = embedded(rendered(loaded))
+    population = {code: location["population"] for code, location in shown["locations"].items()}
+    assert population == dict(fetch_all(loaded, "select location_code, population from location_dimension"))
+    for measure in MEASURES:
+        peaks = fetch_all(
+            loaded,
+            f"select distinct on (location_code) location_code, report_date - date %s from mart.rolling_7d"
+            f" where {measure.column}_7d_mean > 0 order by location_code, {measure.column}_7d_mean desc, report_date",
+            (shown["first_day"],),
+        )
+        found = {code: location["curves"][measure.column]["peak"] for code, location in shown["locations"].items()}
+        assert {code: peak for code, peak in found.items() if peak is not None} == dict(peaks)
+
+
+def test_the_totals_of_every_location_are_in_the_text(loaded: Connection) -> None:
+    text = " ".join(" ".join(Texts(rendered(loaded)).texts).split())
+    totals = fetch_all(
+        loaded,
+        "select name, location_code, total_cases, total_deaths, population from mart.daily_summary where report_date = '2021-03-07'",
+    )
+    assert len(totals) == 57
+    for name, code, cases, deaths, population in totals:
+        if code == "US":
+            assert f"had reported {cases:,} cases and {deaths:,} deaths" in text
+        else:
+            assert f"{name} {cases:,} cases {deaths:,} deaths {population:,} inhabitants" in text
+
+
+def test_the_page_says_from_what_and_when_it_was_made(loaded: Connection) -> None:
+    text = " ".join(" ".join(Texts(rendered(loaded)).texts).split())
+    ((run_id, started_at),) = fetch_all(loaded, "select run_id, started_at from ops.run")
+    assert "Newest day Mar 7, 2021" in text
+    assert "21,200 of 57 locations" in text
+    assert f"run {run_id} of {started_at:%Y-%m-%d %H:%M} UTC" in text
+    assert "from snapshot" in text
+    assert "2026-01-02 12:00 UTC" in text
+    assert "licensed under CC BY 4.0" in text
+
+
+def test_every_check_is_in_the_page_with_its_outcome(loaded: Connection) -> None:
+    report = data.read(loaded)
+    text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
+    assert report.checks
+    for check in report.checks:
+        assert f"{check.name} {check.kind} {check.outcome} {check.findings:,} {check.meaning}" in text
+
+
+def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection) -> None:
+    codes = {code for (code,) in fetch_all(loaded, "select location_code from location_dimension")}
+    tiles = page.tiles()
+    assert set(tiles) == codes - {"US"}
+    assert len(set(tiles.values())) == len(tiles) == 56
+
+
+def test_the_steps_of_the_map_are_equally_wide_and_round(loaded: Connection) -> None:
+    states = data.read(loaded).states
+    assert page.bounds(MEASURES[0], states) == [20, 40, 60, 80, 100]
+    assert page.bounds(MEASURES[0], []) == [0.2, 0.4, 0.6, 0.8, 1]
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    ("values", "means", "sentence"),
+    [
+        ([None, None], [None, None], "No figures."),
+        ([0, 5], [None, None], "Never known for seven days in a row."),
+        ([0, 0], [0.0, 0.0], "Never above zero; 0 on Dec 31, 2020."),
+        ([-9, 0], [-3.5, -1.286], "Never above zero; \N{MINUS SIGN}1.3 on Dec 31, 2020."),
+        ([1, 2], [1.0, 2.143], "Highest on the last day: 2.1 cases a day on Dec 31, 2020."),
+        ([1, 2], [1234567.143, 12.6], "Peaked at 1,234,567 cases a day on Dec 30, 2020; 13 on Dec 31."),
+        ([1, 2, 2], [99.9, 1.0, None], "Peaked at 100 cases a day on Dec 30, 2020; 1 on Dec 31."),
+        ([1, 2, 2], [9.0, 1.0, 2.0], "Peaked at 9 cases a day on Dec 30, 2020; 2 on Jan 1, 2021."),
+    ],
+)
+def test_a_finding_says_peak_and_newest_mean(
+    values: list[int | None], means: list[float | None], sentence: str
+) -> None:
+    assert words.finding(MEASURES[0], Curve(date(2020, 12, 30), values, means)) == sentence
+
+
+# --- revisions ---
+
+
+def test_revisions_are_listed_by_size(warehouse: Warehouse) -> None:
+    warehouse.history(days(20))
+    assert "no figure has been revised" in rendered(warehouse.conn)
+    changed = {f"2021-01-{day:02}": {"cases__total": day * 10 + day} for day in range(1, 13)}
+    warehouse.history(days(20) | changed)
+    report = data.read(warehouse.conn)
+    assert [(each.measure, each.report_date.day, each.old_value, each.new_value) for each in report.revisions] == [
+        ("total_cases", day, day * 10, day * 11) for day in (12, 11, 10, 9, 8)
+    ]
+    assert report.revised_numbers == 12
+    text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
+    assert "12 published counts were changed" in text
+    assert "total cases California Jan 12, 2021 120 132 12" in text
+
+
+# --- what is published is text, never markup ---
+
+
+def test_text_of_the_database_is_escaped(warehouse: Warehouse) -> None:
+    warehouse.history(days(10))
+    hostile = "</script><img src=x onerror=alert(1)> & \"Cali'"
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update location_dimension set name = %s where location_code = 'CA'", (hostile,))
+        cursor.execute("update ops.run set source = %s", (hostile,))
+    html = rendered(warehouse.conn)
+    assert embedded(html)["locations"]["CA"]["name"] == hostile
+    parsed = Texts(html)
+    assert hostile in parsed.texts
+    assert {tag for tag, _ in parsed.elements}.isdisjoint({"img", "iframe", "object"})
+
+
+def test_the_page_reads_nothing_from_elsewhere(loaded: Connection) -> None:
+    html = rendered(loaded)
+    assert len(html.encode()) < 3_000_000
+    elements = Texts(html).elements
+    loading = [
+        (tag, attributes[name])
+        for tag, attributes in elements
+        for name in ("src", "srcset", "data")
+        if name in attributes
+    ]
+    assert loading == []
+    assert [attributes["href"] for tag, attributes in elements if tag == "link"] == ["data:,"]
+    styles = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in styles
+    assert "@import" not in styles
+
+
+# --- determinism, parts that are missing ---
+
+
+def test_two_pages_of_one_database_differ_in_their_time_alone(loaded: Connection) -> None:
+    early = rendered(loaded)
+    late = page.render(data.read(loaded), NOON + timedelta(days=400))
+    assert early != late
+    time = r"<time .*?</time>"
+    assert re.sub(time, "", early) == re.sub(time, "", late)
+
+
+def test_without_the_nation_the_states_are_shown(warehouse: Warehouse) -> None:
+    warehouse.history(days(10))
+    html = rendered(warehouse.conn)
+    assert "The national figures are not loaded." in html
+    assert list(embedded(html)["locations"]) == ["CA"]
+
+
+def test_without_states_the_nation_is_shown_and_no_link_leads_nowhere(warehouse: Warehouse) -> None:
+    nation = [nation_day(f"2021-01-{day:02}", cases__total=day * 10)["data"] for day in range(1, 11)]
+    warehouse.publish("us/daily.json", document(nation))
+    warehouse.load(locations="us")
+    elements = Texts(rendered(warehouse.conn)).elements
+    anchors = {attributes.get("id") for _, attributes in elements}
+    links = {str(attributes["href"]) for tag, attributes in elements if tag == "a"}
+    inner = {link[1:] for link in links if link.startswith("#")}
+    assert inner == {"content", "nation", "revisions", "quality", "about"} <= anchors
+
+
+def test_a_day_without_a_report_leaves_a_gap(warehouse: Warehouse) -> None:
+    published = days(10)
+    del published["2021-01-04"]
+    warehouse.history(published)
+    curve = data.read(warehouse.conn).locations["CA"].curves["new_cases"]
+    assert (len(curve.values), curve.values[3]) == (10, None)
+
+
+# --- the command ---
+
+
+def test_the_command_writes_the_page_and_replaces_it(loaded_dsn: str, tmp_path: Path) -> None:
+    command = Command(loaded_dsn, tmp_path)
+    folder = tmp_path / "made" / "on the way"
+    for _ in range(2):
+        result = command("report", str(folder))
+        assert (result.returncode, result.stderr) == (0, "")
+        assert re.fullmatch(rf"{re.escape(str(folder / 'index.html'))}: 2\.\d MB\n", result.stdout)
+        assert [path.name for path in folder.iterdir()] == ["index.html"]
+    assert embedded((folder / "index.html").read_text(encoding="utf-8"))["days"] == 420
+
+
+def test_the_pictures_are_png_files_of_the_national_curves(loaded_dsn: str, tmp_path: Path) -> None:
+    result = Command(loaded_dsn, tmp_path)("report", "--png", str(tmp_path / "pictures"))
+    assert result.returncode == 0, result.stderr
+    files = {path.name: path.read_bytes() for path in (tmp_path / "pictures").iterdir()}
+    assert set(files) == {f"{measure.column}.png" for measure in MEASURES} | {pictures.ALL}
+    assert len(set(files.values())) == len(files)
+    for content in files.values():
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        width, height = struct.unpack(">II", content[16:24])
+        assert width > 1200
+        assert height > 600
+
+
+def test_without_the_nation_there_are_no_pictures(warehouse: Warehouse, dsn: str, tmp_path: Path) -> None:
+    warehouse.history(days(10))
+    result = Command(dsn, tmp_path)("report", "--png", str(tmp_path / "pictures"))
+    assert result.returncode == 6
+    assert "the nation is not loaded" in result.stderr
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_an_empty_database_is_an_error_and_leaves_no_page(command: Command, tmp_path: Path) -> None:
+    result = command("report", str(tmp_path / "report"))
+    assert result.returncode == 6
+    assert result.stderr == (
+        "covid-tracking-etl: nothing is loaded yet, so there is nothing to report: run `main.py load` first (exit code 6)\n"
+    )
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(loaded_dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = Command(loaded_dsn, tmp_path)("report", str(tmp_path / "file" / "report"))
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert f"{tmp_path / 'file' / 'report'} cannot be written: Not a directory" in result.stderr
+
+
+@pytest.mark.parametrize("package", ["jinja2", "vl_convert"])
+def test_a_missing_package_is_said_with_what_installs_it(command: Command, tmp_path: Path, package: str) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})\n")
+    result = command("report", str(tmp_path / "report"), PYTHONPATH=str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"covid-tracking-etl: the report needs a package that is not installed ({package}): run `make .venv/report`, "
+        "or pip install -r requirements/report.txt (exit code 2)\n"
+    )
