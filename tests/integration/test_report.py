@@ -17,7 +17,8 @@ from etl.report import data, page, pictures, words
 from etl.report.data import MEASURES, Curve
 from tests.conftest import Command
 from tests.documents import document, nation_day
-from tests.warehouse import Warehouse, days
+from tests.integration.test_load import days
+from tests.warehouse import Warehouse
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
