@@ -59,11 +59,11 @@ class FieldDefinition(Struct, gc=False):
 
 
 class DocumentMeta(Struct, gc=False):
-    """The `meta` of a document: when the site was built, and what its fields are said to mean."""
+    """The `meta` of a document: when the site was built, and what its fields are said to mean; no more is read."""
 
     build_time: Instant
-    license: str | None = None
-    version: str | None = None
+    license: Any = None
+    version: Any = None
     field_definitions: list[FieldDefinition] = []
 
 
@@ -160,7 +160,7 @@ def _document_type(shape: str, *, single: bool, strict: bool) -> Any:
     report = _tree_type("Report", report_tree(shape), strict=strict)
     meta = _StrictMeta if strict else DocumentMeta
     fields = [("meta", meta), ("data", report if single else list[report])]  # type: ignore[valid-type]
-    made = _struct("Document", [*fields, ("links", dict[str, str], {})], strict=strict)
+    made = _struct("Document", [*fields, ("links", Any, None)], strict=strict)
     with _making_decoders:
         # Whatever decodes or converts to it later finds it made ready.
         msgspec.json.Decoder(made)
@@ -230,9 +230,10 @@ def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[
     untyped = _untyped(body)
     data_hash = _hash(untyped.get("data"), "sorted") if isinstance(untyped, dict) else ""
     _adapt(untyped, expected)
+    unreadable = _without_unreadable_definitions(untyped)
     single, shape = expected.day is not None, expected.shape.name
     found = _merged(differences(untyped, _document_type(shape, single=single, strict=True)))
-    changes = _explained([each.change for each in found if each.change], untyped, expected.shape)
+    changes = _explained([each.change for each in found if each.change] + unreadable, untyped, expected.shape)
     if breaking := [each for each in found if each.breaking]:
         days = sorted({day for each in breaking for day in each.days})
         is_everywhere = isinstance(untyped, dict) and len(days) == len(untyped.get("data") or ())
@@ -292,11 +293,20 @@ def paths_below(shape: Shape, path: str) -> list[str]:
 
 
 def _definitions(untyped: Any) -> list[FieldDefinition]:
-    """The field definitions of a document, none if they are broken themselves."""
+    """The field definitions of a document; none where it has no place for them."""
+    meta = untyped.get("meta") if isinstance(untyped, dict) else None
+    found = meta.get("field_definitions", []) if isinstance(meta, dict) else []
+    return msgspec.convert(found, list[FieldDefinition])
+
+
+def _without_unreadable_definitions(untyped: Any) -> list[Change]:
+    """Takes out definitions that cannot be read, and says so: they feed no column, and stop no document."""
     try:
-        return msgspec.convert(untyped["meta"], DocumentMeta).field_definitions
-    except (msgspec.ValidationError, KeyError, TypeError):
-        return []
+        _definitions(untyped)
+    except msgspec.ValidationError:
+        untyped["meta"]["field_definitions"] = []
+        return [Change("shape", drift.UNREADABLE, "meta.field_definitions")]
+    return []
 
 
 # --- the rules that the database adds ---

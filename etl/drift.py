@@ -14,6 +14,7 @@ Signal = Literal["definition", "shape"]
 
 # What the shape of the data can do.
 PATH_ADDED, PATH_GONE, PATH_RENAMED, TYPE_CHANGED = "path added", "path gone", "path renamed", "type changed"
+UNREADABLE = "definitions unreadable"
 DATA = "data."
 
 

@@ -127,7 +127,7 @@ comment on table ops.drift is 'One row per change in what the source publishes, 
 comment on column ops.drift.drift_id is 'Number of the change, for `drift --accept`; gaps are normal.';
 comment on column ops.drift.endpoint_kind is 'Whose documents: nation or state.';
 comment on column ops.drift.signal is 'definition: what the source says of a field; shape: which paths and types its data has.';
-comment on column ops.drift.change is 'path added, path gone, path renamed, type changed; definition added, removed, renamed, deprecated, restored, retitled; prior names changed.';
+comment on column ops.drift.change is 'path added, path gone, path renamed, type changed, definitions unreadable; definition added, removed, renamed, deprecated, restored, retitled; prior names changed.';
 comment on column ops.drift.path is 'Of the shape: the path in the document. Of a definition: its field, or its name where it has none.';
 comment on column ops.drift.before is 'What was there before: a type, a path, a title.';
 comment on column ops.drift.after is 'What is there now.';

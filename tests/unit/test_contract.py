@@ -334,4 +334,23 @@ def test_what_is_new_in_the_meta_is_noticed_too() -> None:
 def test_definitions_that_cannot_be_read_explain_nothing() -> None:
     content = renamed(two_days(), "cases", "infections")
     content["meta"]["field_definitions"] = [{"name": 5}]
-    assert [each.change for each in shown(content).changes or ()] == ["type changed", "path gone", "path added"]
+    assert [each.change for each in shown(content).changes or ()] == [
+        "path gone", "path added", "definitions unreadable",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "definitions", [None, {}, [{"field": "cases"}], [{"name": "Cases", "prior_names": "x"}], "x"]
+)
+def test_definitions_that_cannot_be_read_stop_no_document(definitions: Any) -> None:
+    content = nation_day("2021-03-07", cases__total=5)
+    content["meta"]["field_definitions"] = definitions
+    found = of(content)
+    assert (found.reports[0].cases.total.value, found.meta.field_definitions) == (5, [])
+    assert found.changes == (Change("shape", "definitions unreadable", "meta.field_definitions"),)
+
+
+def test_what_is_not_read_may_be_anything() -> None:
+    content = nation_day("2021-03-07") | {"links": 5}
+    content["meta"] |= {"license": 1, "version": [2]}
+    assert of(content).changes == ()
