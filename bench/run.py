@@ -35,9 +35,10 @@ MAIN = str(config.ROOT / "main.py")
 
 @dataclass
 class Measured:
-    """Seconds and peak megabytes of every round."""
+    """Seconds, seconds of our own process on a processor, and peak megabytes of every round."""
 
     seconds: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
 
 
@@ -101,6 +102,7 @@ class Bench:
             raise SystemExit(f"{name} failed with {process.returncode}: {said}")
         figures = self.figures.setdefault(name, Measured())
         figures.seconds.append(seconds)
+        figures.busy.append(usage.ru_utime + usage.ru_stime)
         figures.megabytes.append(usage.ru_maxrss / 1024)
         return printed
 
@@ -265,11 +267,11 @@ def free_port() -> int:
 def report(bench: Bench) -> str:
     """The figures as Markdown tables."""
     lines = [f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", ""]
-    lines += ["| measure | median s | fastest s | peak MB |", "|---|---|---|---|"]
+    lines += ["| measure | median s | fastest s | median CPU s | peak MB |", "|---|---|---|---|---|"]
     for name, found in bench.figures.items():
         lines.append(
             f"| {name} | {statistics.median(found.seconds):.2f} | {min(found.seconds):.2f}"
-            f" | {statistics.median(found.megabytes):.0f} |"
+            f" | {statistics.median(found.busy):.2f} | {statistics.median(found.megabytes):.0f} |"
         )
     lines += ["", "| ratio | found | at most | aim |", "|---|---|---|---|"]
     for name, base, most, aim in RATIOS:
