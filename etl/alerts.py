@@ -5,11 +5,13 @@ what was told is `ops.alert`: where the database itself is the trouble, each run
 """
 
 import logging
+import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -18,7 +20,7 @@ from etl import config
 from etl.database import Connection, fetch_all, read_sql
 from etl.errors import EtlError, ExitCode, Interrupted, LockedError, UsageError
 from etl.logs import get_logger
-from etl.runs import Summary, finding_lines, trouble_lines
+from etl.runs import Summary, advice, finding_lines, trouble_lines
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
@@ -39,24 +41,25 @@ class Report:
     troubles: list[str] = field(default_factory=list)
     news: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
+    run_id: int | None = None
 
 
 def of_summary(summary: Summary) -> Report:
     """What a run has to tell."""
-    advice = ["failed documents are tried again by the next run"] if summary.failed else []
-    if any(each.change.breaking for each in summary.drift):
-        advice.append("to take a change as it is: main.py drift --accept ID; then: main.py replay --rejected")
-    if summary.rejected:
-        advice.append(f"to pass over it: {summary.rejected[0].skip_command}")
+    again = ["failed documents are tried again by the next run"] if summary.failed else []
     troubles = trouble_lines("failed", summary.failed) + trouble_lines("rejected", summary.rejected)
-    news = [*map(str, summary.drift), *finding_lines(summary.findings)]
-    return Report(summary.exit_code, troubles, news, advice)
+    return Report(summary.exit_code, troubles, news(summary), again + advice(summary.rejected), summary.run_id)
+
+
+def news(summary: Summary) -> list[str]:
+    """What a run noticed that nobody has heard of."""
+    return [*map(str, summary.drift), *finding_lines(summary.findings)]
 
 
 def of_error(error: BaseException) -> Report:
     """What a command that an error has ended has to tell."""
     if isinstance(error, EtlError):
-        return Report(error.exit_code, [f"failed: {error}"], advice=["the message says what to do"])
+        return Report(error.exit_code, [f"failed: {error}"])
     problem = f"failed: unexpected {type(error).__name__}, a bug in this program"
     return Report(ExitCode.BUG, [problem], advice=["please report it, with the log"])
 
@@ -64,8 +67,8 @@ def of_error(error: BaseException) -> Report:
 class Watch:
     """Tells, at the end of a command, what there is to tell; `scope` names what may be repeated or mended.
 
-    Enter it around everything, and `during` around what has a connection. Whoever interrupts a command knows; and
-    while another run holds the lock, that run tells.
+    Enter it around everything, and `during` around what has a connection. Whoever interrupts a command knows, or
+    mistypes it at a terminal; and while another run holds the lock, that run tells.
     """
 
     def __init__(self, scope: str, environ: Mapping[str, str], *, heartbeat: bool = False) -> None:
@@ -79,7 +82,7 @@ class Watch:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        if isinstance(error, Interrupted | LockedError):
+        if isinstance(error, Interrupted | LockedError) or (isinstance(error, UsageError) and sys.stderr.isatty()):
             return
         report = of_error(error) if error else self._report
         if report and not self._is_told:
@@ -100,7 +103,7 @@ class Watch:
         self._report = report
 
     def _after(self, conn: Connection, error: BaseException | None) -> None:
-        if isinstance(error, Interrupted | psycopg2.Error) or conn.closed:
+        if isinstance(error, Interrupted | UsageError | psycopg2.Error) or conn.closed:
             return
         report = of_error(error) if error else self._report
         if report:
@@ -112,11 +115,10 @@ class Watch:
             return
         trouble = "\n".join(report.troubles) or None
         was_trouble, is_fresh = self._last(conn)
-        title = _title(report, was_trouble=was_trouble is not None)
         is_repetition = is_fresh and trouble == was_trouble
         if (trouble and not is_repetition) or report.news or (was_trouble and not trouble):
-            message = _message(report)
-            if deliver(self._urls, title, message) and conn:
+            title, message = f"{_whose(conn)}: {_title(report, was_trouble)}", _message(report, was_trouble)
+            if deliver(self._urls, title, message, _kind(report, was_trouble)) and conn:
                 self._remember(conn, trouble, f"{title}\n{message}")
 
     def _last(self, conn: Connection | None) -> tuple[str | None, bool]:
@@ -138,51 +140,91 @@ class Watch:
 
     def _ping(self, ending: str) -> None:
         """Tells the dead man's switch that the job began (`/start`), went well, or did not (`/fail`)."""
-        if not self._heartbeat:
-            return
-        import requests
-
-        try:
-            response = requests.get(self._heartbeat.rstrip("/") + ending, timeout=HEARTBEAT_SECONDS)
-            response.raise_for_status()
-        except requests.RequestException as error:
-            # Its text names the address, which is a secret.
-            log.warning("heartbeat not delivered", extra=_where(self._heartbeat) | {"reason": type(error).__name__})
+        if self._heartbeat:
+            ping(self._heartbeat, ending)
 
 
-def deliver(urls: str, title: str, message: str) -> bool:
-    """Sends a message to every address, in apprise's notation; logs what could not be sent, and never raises."""
+def ping(heartbeat: str, ending: str) -> bool:
+    """GETs the address of a dead man's switch; logs where it does not answer, and never raises."""
+    import requests
+
     try:
-        import apprise
-    except ImportError:
-        log.error("alert not sent: apprise is missing; install requirements/alerts.txt")
+        requests.get(heartbeat.rstrip("/") + ending, timeout=HEARTBEAT_SECONDS).raise_for_status()
+    except requests.RequestException as error:
+        # Its text names the address, which is a secret.
+        log.warning("heartbeat not delivered", extra={"host": _host(heartbeat), "reason": type(error).__name__})
         return False
-    # Its own log lines repeat addresses, which are secrets.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    recipients = apprise.Apprise()
-    if not recipients.add(" ".join(urls.split())):
-        log.error(f"{ALERT_URLS} holds an address that apprise does not understand")
-    if not len(recipients):
-        return False
-    delivered = bool(recipients.notify(title=title, body=message))
+    return True
+
+
+def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
+    """Sends a message to every address, in apprise's notation; logs what could not be sent, and never raises.
+
+    `kind` is apprise's: info, success, warning or failure. False if an address that it understands did not take it.
+    """
+    recipients, _ = _recipients(urls)
+    delivered = bool(recipients) and bool(recipients.notify(title=title, body=message, notify_type=kind))
     if not delivered:
-        log.warning("alert not delivered", extra={"recipients": len(recipients)})
+        log.warning("alert not delivered")
     return delivered
 
 
-def _title(report: Report, *, was_trouble: bool) -> str:
+def _recipients(urls: str) -> tuple[Any, bool]:
+    """Apprise with the addresses that it understands, and whether these are all; None without apprise."""
+    try:
+        import apprise
+    except ImportError:
+        log.error("apprise is missing: install requirements/alerts.txt")
+        return None, False
+    # Its own log lines repeat addresses, which are secrets.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    recipients = apprise.Apprise()
+    are_all = bool(recipients.add(" ".join(urls.split())))
+    if not are_all:
+        log.error(f"{ALERT_URLS} holds an address that apprise does not understand")
+    return recipients, are_all
+
+
+def test(environ: Mapping[str, str]) -> list[str]:
+    """Sends a test message and a ping to whoever is configured; returns what is wrong, nothing if they were taken."""
+    urls, heartbeat = _secret(ALERT_URLS, environ), _secret(HEARTBEAT_URL, environ)
+    if not urls and not heartbeat:
+        return [f"neither {ALERT_URLS} nor {HEARTBEAT_URL} is set: nobody would be told"]
+    title = f"{_whose(None)}: test"
+    problems = []
+    if urls and not (deliver(urls, title, "alerts arrive") and _recipients(urls)[1]):
+        problems.append(f"{ALERT_URLS}: not every address took the message; the log line above says more")
+    if heartbeat and not ping(heartbeat, ""):
+        problems.append(f"{HEARTBEAT_URL}: it did not take the ping; the log line above says more")
+    return problems
+
+
+def _whose(conn: Connection | None) -> str:
+    """Whose message it is: several installations may tell the same people."""
+    database = f"{conn.info.dbname}, " if conn else ""
+    return f"{config.PROGRAM} ({database}{socket.gethostname()})"
+
+
+def _title(report: Report, was_trouble: str | None) -> str:
     if report.troubles:
-        what = f"trouble (exit code {int(report.exit_code)})"
-    else:
-        what = "recovered" if was_trouble else "new in the source"
-    return f"{config.PROGRAM}: {what}"
+        run = f", run {report.run_id}" if report.run_id else ""
+        return f"trouble (exit code {int(report.exit_code)}{run})"
+    return "recovered" if was_trouble else "news of the source"
 
 
-def _message(report: Report) -> str:
-    lines = report.troubles + report.news
+def _kind(report: Report, was_trouble: str | None) -> str:
+    """How grave it is, in apprise's words."""
+    if report.troubles:
+        return "failure"
+    return "success" if was_trouble else "warning"
+
+
+def _message(report: Report, was_trouble: str | None) -> str:
+    over = [f"over: {line}" for line in (was_trouble or "").splitlines()] if not report.troubles else []
+    lines = [*over, *report.troubles, *report.news]
     shown = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines[:MOST_LINES]]
     more = [f"and {len(lines) - MOST_LINES} more: see the log, or main.py status"] if len(lines) > MOST_LINES else []
-    return "\n".join([*shown, *more, *(f"what to do: {each}" for each in report.advice)]) or "all is well again"
+    return "\n".join([*shown, *more, *(f"what to do: {each}" for each in report.advice)])
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:
@@ -193,6 +235,6 @@ def _secret(name: str, environ: Mapping[str, str]) -> str | None:
         return None
 
 
-def _where(url: str) -> dict[str, str | None]:
+def _host(url: str) -> str | None:
     """The part of an address that may be shown."""
-    return {"host": urlsplit(url).hostname}
+    return urlsplit(url).hostname

@@ -225,6 +225,7 @@ def _replay_options(parser: _Parser) -> None:
 def _drift_options(parser: _Parser) -> None:
     parser.option("--accept", metavar="ID", type=_positive, text="accept one: take it as it is from now on")
     parser.option("--with-loss", action="store_true", text="accept also where published values become null by it")
+    parser.option("--undo", metavar="ID", type=_positive, text="take back what was accepted")
     _lock_options(parser)
     _json_option(parser)
 
@@ -283,6 +284,7 @@ def _status_options(parser: _Parser) -> None:
         "--max-age-days", metavar="N", type=_positive,
         text="exit with 7 if the last load that went well, or the newest day of a series that goes on, is older",
     )  # fmt: skip
+    parser.option("--test-alerts", action="store_true", text="send a test message and ping; 7 if one does not arrive")
     _json_option(parser)
 
 
@@ -402,13 +404,19 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _replay_rejected(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from etl import database, rejected, schema
+    from etl import alerts, database, rejected, schema
 
     if options.locations != ALL:
         raise UsageError("--rejected goes without --locations; give the ID of one document, or none for all")
-    with _connected(options, environ) as conn, database.run_lock(conn, options.wait):
+    with ExitStack() as stack:
+        watch = stack.enter_context(alerts.Watch("replay", environ))
+        conn = stack.enter_context(_connected(options, environ))
+        stack.enter_context(database.run_lock(conn, options.wait))
+        stack.enter_context(watch.during(conn))
         schema.require(conn)
         summary = rejected.replay_rejected(conn, None if options.rejected == ALL else options.rejected)
+        # Who replays sees what is still rejected; what was only noticed now, others have not heard of.
+        watch.report(alerts.Report(summary.exit_code, news=alerts.news(summary)))
     print(json.dumps(summary.as_json()) if options.json else summary.as_text())
     return summary.exit_code
 
@@ -416,15 +424,18 @@ def _replay_rejected(options: argparse.Namespace, environ: Mapping[str, str]) ->
 def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl import accept, database, schema
 
+    if options.accept and options.undo:
+        raise UsageError("give either --accept or --undo")
     with ExitStack() as stack:
         conn = stack.enter_context(_connected(options, environ))
         schema.require(conn)
-        if options.accept:
+        if options.accept or options.undo:
             stack.enter_context(database.run_lock(conn, options.wait))
-        said = accept.accept(conn, options.accept, with_loss=options.with_loss) if options.accept else None
+        said = accept.undo(conn, options.undo) if options.undo else None
+        said = accept.accept(conn, options.accept, with_loss=options.with_loss) if options.accept else said
         found = accept.changes(conn)
     text = said or accept.as_text(found)
-    print(json.dumps(accept.as_json(found) | {"accepted": said}) if options.json else text)
+    print(json.dumps(accept.as_json(found) | {"done": said}) if options.json else text)
     return ExitCode.OK
 
 
@@ -447,6 +458,10 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 else skip.skip(conn, options.location, options.days, options.reason)
             )
     text = "\n".join(map(str, found)) or "nothing is passed over"
+    if options.undo:
+        text += "\nthe next load reads it again"
+    elif not options.list:
+        text += "\nload what was rejected for it: main.py replay --rejected"
     print(json.dumps(skip.as_json(found)) if options.json else text)
     return ExitCode.OK
 
@@ -498,6 +513,10 @@ def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
 def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl import alerts, schema, status
 
+    if options.test_alerts:
+        problems = alerts.test(environ)
+        print("\n".join(problems) or "the test message and the ping were taken")
+        return ExitCode.CHECK if problems else ExitCode.OK
     with ExitStack() as stack:
         # Only as an alarm does it tell anybody else than the one who asks.
         watch = stack.enter_context(alerts.Watch("status", environ if options.max_age_days else {}))
@@ -507,9 +526,13 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         found = status.status(conn)
         stale = status.staleness(found, options.max_age_days) if options.max_age_days else None
         code = ExitCode.CHECK if stale else ExitCode.OK
-        watch.report(alerts.Report(code, [f"stale: {stale}"] if stale else []))
+        troubles, advice = ([f"stale: {stale}"], ["does the schedule run? main.py load says what is wrong"])
+        watch.report(alerts.Report(code, troubles, advice=advice) if stale else alerts.Report(code))
     text = status.as_text(found) + (f"\nSTALE: {stale}" if stale else "")
     print(json.dumps(found | {"stale": stale}) if options.json else text)
+    if stale:
+        # On stderr as well: cron mails it, whatever becomes of the tables.
+        get_logger().error("data is stale", extra={"reason": stale})
     return code
 
 

@@ -9,6 +9,7 @@ Pure: bytes in, records or errors out.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -43,6 +44,10 @@ ATTRIBUTE_TYPES: dict[AttributeKind, Any] = {"count": Count, "text": Text, "inst
 
 # How many differences a message names before it only counts the rest.
 NAMED_DIFFERENCES = 5
+# And how many days of one.
+NAMED_DAYS = 3
+# msgspec's words -> JSON's.
+JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or"}
 
 
 class NotJsonError(Exception):
@@ -221,8 +226,8 @@ class Difference:
         return self.change is None or self.change.breaking
 
     def __str__(self) -> str:
-        times = f" ({len(self.days)} times)" if len(self.days) > 1 else ""
-        return f"{self.path}: {self.problem}{times}"
+        some = ", ".join(self.days) if len(self.days) <= NAMED_DAYS else f"{len(self.days)} times"
+        return f"{self.path}: {self.problem}" + (f" ({some})" if some else "")
 
 
 def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[Change, ...]]:
@@ -401,7 +406,10 @@ def _leaf_difference(value: Any, expected: Any, path: str, day: str | None) -> I
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        path, problem = path or "document", str(error).lower().replace("`", "")
+        path = path or "document"
+        problem = re.sub(
+            r"[a-z|]+", lambda word: JSON_WORDS.get(word[0], word[0]), str(error).lower().replace("`", "")
+        )
         types = (_declared_type(expected), json_type(value))
         change = Change("shape", drift.TYPE_CHANGED, path, *types, breaking=True)
         # A null has no type, and a value that is merely impossible has the right one.

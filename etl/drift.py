@@ -15,6 +15,8 @@ Signal = Literal["definition", "shape"]
 # What the shape of the data can do.
 PATH_ADDED, PATH_GONE, PATH_RENAMED, TYPE_CHANGED = "path added", "path gone", "path renamed", "type changed"
 UNREADABLE = "definitions unreadable"
+# What breaks documents, and can be taken as it is.
+ACCEPTABLE = (PATH_GONE, PATH_RENAMED)
 DATA = "data."
 
 
@@ -36,7 +38,8 @@ class Change:
     def __str__(self) -> str:
         """For people: `path renamed: data.cases, now data.infections`."""
         was = f" (was {self.before})" if self.before and self.change != PATH_RENAMED else ""
-        return f"{self.change}: {self.path}" + (f", now {self.after}" if self.after else "") + was
+        word = "titled" if self.change == "definition added" else "now"
+        return f"{self.change}: {self.path}" + (f", {word} {self.after}" if self.after else "") + was
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def compare_definitions(known: Collection[Definition], seen: Collection[Definiti
         return []
     before, after = ({identity(each): each for each in some} for some in (known, seen))
     renamed = _renamed(before, after)
-    changes = [Change("definition", "definition renamed", new, old, new) for new, old in renamed.items()]
+    changes = [Change("definition", "definition renamed", new, old) for new, old in renamed.items()]
     for path, definition in after.items():
         if was := before.get(renamed.get(path, path)):
             changes += _definition_changes(path, was, definition)

@@ -16,7 +16,7 @@ from etl import locations
 from etl.checks import Finding
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import REPORT_TABLE, TABLES, Metric, key_columns, value_columns
-from etl.drift_log import DriftLog, NewDrift, Seen
+from etl.drift_log import DriftLog, Seen, SeenDrift
 from etl.errors import ContractError
 from etl.extract import Received
 from etl.findings import FindingLog
@@ -94,7 +94,7 @@ class Loaded:
 
     rows: dict[str, RowCounts]
     revisions: int
-    drift: list[NewDrift] = field(default_factory=list)
+    drift: list[SeenDrift] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -178,8 +178,8 @@ class Loader:
             cursor.execute("set constraints all immediate; set constraints all deferred")
         return loaded
 
-    def confirm(self, document_load_id: int, received: Received, seen: Seen | None) -> list[NewDrift]:
-        """Renews the validators of a load whose data came unchanged in another file; returns the drift in it."""
+    def confirm(self, document_load_id: int, received: Received, seen: Seen | None) -> list[SeenDrift]:
+        """Renews the validators of a load whose data came unchanged in another file; returns its drift."""
         with transaction(self.conn, rollback=self.dry_run), self.conn.cursor() as cursor:
             parameters = asdict(received.validators) | {"document_load_id": document_load_id}
             cursor.execute(read_sql("load/confirm_load.sql"), parameters)
@@ -188,7 +188,7 @@ class Loader:
             # Definitions are traced to the bytes that brought them, even where the data was known.
             return self.drift_log.observe(seen, lambda: self._keep(received, None), self._known_at())
 
-    def reject(self, load: DocumentLoad, received: Received, reason: str, seen: Seen | None) -> list[NewDrift]:
+    def reject(self, load: DocumentLoad, received: Received, reason: str, seen: Seen | None) -> list[SeenDrift]:
         """Keeps a document that broke the contract; once, however often it is received again."""
         with transaction(self.conn, rollback=self.dry_run):
             document_id = self._keep(received, None)

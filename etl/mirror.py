@@ -65,8 +65,9 @@ class Mirror:
             if single_days:
                 self._save_all([day for history in histories for day in self._days(history)])
         finally:
-            text = json.dumps(self._entries, indent=0, sort_keys=True)
-            write_atomically(self.folder / MANIFEST, text.encode())
+            if self._entries:
+                text = json.dumps(self._entries, indent=0, sort_keys=True)
+                write_atomically(self.folder / MANIFEST, text.encode())
         return self.result
 
     def _save_all(self, addresses: list[str]) -> None:
@@ -119,7 +120,11 @@ class Mirror:
         try:
             return [state["location_code"] for state in locations.decode(self._read(locations.ADDRESS).body)]
         except (OSError, FetchError, NotJsonError, ContractError) as error:
-            raise SourceError(f"mirror needs {locations.ADDRESS} of {self.source.name}: {error}") from error
+            reason = self.result.failed.get(locations.ADDRESS, error)
+            raise SourceError(
+                f"mirror needs {locations.ADDRESS} of {self.source.name}: {reason}; "
+                "the shipped history can be copied with --source snapshot"
+            ) from error
 
     def _days(self, history: str) -> Iterable[str]:
         try:

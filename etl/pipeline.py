@@ -13,7 +13,7 @@ from etl import contract, extract, locations, logs, rules, runs, schema
 from etl.contract import Expected, NotJsonError
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
 from etl.declaration import FIRST_DAY, LAST_DAY, NATION, processing_key
-from etl.drift_log import DriftLog
+from etl.drift_log import DriftLog, SeenDrift
 from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
 from etl.extract import NOT_ASKED, NOTHING_KNOWN, FetchError, Missing, Source
 from etl.findings import FindingLog
@@ -89,6 +89,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
     requests = [Request(each, known_rules.of(each), day, first_day, last_day) for each in chosen]
     summary = Summary(source.name, first_day, last_day, options.locations, options.dry_run)
     summary.requested = len(requests)
+    summary.passed_over = [over for request in requests if (over := request.passed_over)]
     with recorded(conn, summary):
         loader = make_loader(conn, summary, known_rules, allow_withdrawals=options.allow_withdrawals)
         last_loads = latest_loads(conn, requests)
@@ -182,17 +183,19 @@ def _settle(loader: Loader, prepared: Ready | Settled, last_loads: Mapping[str, 
     """Loads a document, or keeps a rejected one; counts it, and logs what an operator should see."""
     last = last_loads.get(prepared.request.address)
     settled = load_one(loader, prepared, last, summary) if isinstance(prepared, Ready) else prepared
-    request, outcome = settled.request, settled.outcome
+    request, outcome, shown = settled.request, settled.outcome, list[SeenDrift]()
     if outcome is Outcome.REJECTED and settled.received:
-        event = _event(request, summary, summary.source)
-        summary.drift += loader.reject(event, settled.received, settled.reason, settled.seen)
+        shown = loader.reject(
+            _event(request, summary, summary.source), settled.received, settled.reason, settled.seen
+        )
     elif settled.received and last and request.whole and last.source == summary.source:
         # The same data in another file: without this it would be received in full ever after.
-        summary.drift += loader.confirm(last.document_load_id, settled.received, settled.seen)
+        shown = loader.confirm(last.document_load_id, settled.received, settled.seen)
+    summary.notice(shown)
     if outcome in SOUND and request.location.location_id in loader.rejected_locations:
         loader.close_rejections(request.location.location_id, request.first_day, request.last_day)
-    trouble = Trouble(request.location.code, request.day, settled.reason, settled.days)
-    summary.count(outcome, trouble)
+    breaking = tuple(each for each in shown if each.change.breaking)
+    summary.count(outcome, Trouble(request.location.code, request.day, settled.reason, settled.days, breaking))
     if outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE) and settled.reason != NOT_ASKED:
         log.warning(f"document {outcome}", extra={"address": request.address, "reason": settled.reason})
 

@@ -50,6 +50,14 @@ class Request:
         return self.rules.is_skipped or self.day in self.rules.skipped_days
 
     @property
+    def passed_over(self) -> str | None:
+        """What of the document is passed over, in words; None if nothing is."""
+        days = sorted(day for day in self.rules.skipped_days if self.first_day <= day <= self.last_day)
+        if self.rules.is_skipped:
+            return f"{self.location.code} (all days)"
+        return f"{self.location.code} {', '.join(map(str, days))}" if days else None
+
+    @property
     def expected(self) -> Expected:
         """What the document should be."""
         rules = self.rules

@@ -46,14 +46,18 @@ class LocationRules:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of a database: aliases by kind of endpoint, newest first, and tombstones, also those undone."""
+    """All rules of a database: aliases, newest first, and tombstones, also those undone.
 
-    aliases: Mapping[str, tuple[Alias, ...]]
+    Aliases are kept by kind of endpoint and location code, None where they hold for all of the kind.
+    """
+
+    aliases: Mapping[tuple[str, str | None], tuple[Alias, ...]]
     tombstones: tuple[Tombstone, ...]
 
     def of(self, location: Location, at: datetime | None = None) -> LocationRules:
         """The rules for a location now; with `at`, with the tombstones that held for a load known then."""
-        aliases = self.aliases.get(location.shape.name, ())
+        kind = location.shape.name
+        aliases = self.aliases.get((kind, None), ()) + self.aliases.get((kind, location.code), ())
         held = [each for each in self.tombstones if each.location_id == location.location_id and each.holds(at)]
         days = frozenset(each.day for each in held if each.day)
         is_skipped = any(each.day is None for each in held)
@@ -70,9 +74,9 @@ def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
 
 def read(conn: Connection) -> Rules:
     """The rules of a database."""
-    aliases: dict[str, tuple[Alias, ...]] = {}
-    for kind, *alias in fetch_all(conn, read_sql("rules/aliases.sql")):
-        aliases[kind] = (*aliases.get(kind, ()), Alias(*alias))
+    aliases: dict[tuple[str, str | None], tuple[Alias, ...]] = {}
+    for kind, code, *alias in fetch_all(conn, read_sql("rules/aliases.sql")):
+        aliases[kind, code] = (*aliases.get((kind, code), ()), Alias(*alias))
     return Rules(aliases, tuple(Tombstone(*row) for row in fetch_all(conn, read_sql("rules/tombstones.sql"))))
 
 

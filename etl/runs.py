@@ -11,11 +11,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from etl import __version__
+from etl import __version__, drift
 from etl.checks import Finding
 from etl.database import Connection, fetch_one
 from etl.declaration import FIRST_DAY, LAST_DAY, TABLES
-from etl.drift_log import NewDrift
+from etl.drift_log import SeenDrift
 from etl.errors import ExitCode
 from etl.load import Loaded, RowCounts
 from etl.logs import get_logger
@@ -34,6 +34,8 @@ PRECEDENCE = (
 
 # Where more reports of a history than this are broken, passing over the location is what is offered.
 MOST_SKIPPED_DAYS = 3
+# Documents with the same trouble: the others are only counted.
+MOST_NAMED = 5
 
 
 class Outcome(StrEnum):
@@ -53,19 +55,34 @@ class Outcome(StrEnum):
 class Trouble:
     """A document that failed or was rejected, and why; `date` is null for a history.
 
-    `days` are the reports of a rejected one to which that is due, if it is not all of them.
+    `days` are the reports of a rejected one to which that is due, if it is not all of them; `drift` is what broke it.
     """
 
     location: str
     date: date | None
     reason: str
     days: tuple[str, ...] = ()
+    drift: tuple[SeenDrift, ...] = ()
 
     @property
     def skip_command(self) -> str:
         """What would pass over it."""
         days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
         return " ".join(["main.py skip", self.location.lower(), *days, "--reason TEXT"])
+
+
+def advice(rejected: list[Trouble]) -> list[str]:
+    """What to do about rejected documents, a line for each way: accepting, waiting, passing over."""
+    shown = {each.drift_id: each.change for trouble in rejected for each in trouble.drift}
+    accepting = [number for number, change in sorted(shown.items()) if change.change in drift.ACCEPTABLE]
+    lines = []
+    if accepting:
+        commands = [f"main.py drift --accept {number}" for number in accepting]
+        lines.append(f"to take the change as it is: {'; '.join([*commands, 'main.py replay --rejected'])}")
+    if len(accepting) < len(shown):
+        lines.append("a changed type cannot be accepted: wait for the source, or for a program that reads it")
+    poison = [each for each in rejected if each.date or each.days or not each.drift]
+    return lines + [f"to pass over it: {each.skip_command}" for each in poison[:MOST_SKIPPED_DAYS]]
 
 
 @dataclass(slots=True)
@@ -82,8 +99,9 @@ class Summary:
     documents: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
     revisions: int = 0
-    drift: list[NewDrift] = field(default_factory=list)
+    drift: list[SeenDrift] = field(default_factory=list)
     findings: list[tuple[str, Finding]] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -98,6 +116,10 @@ class Summary:
         elif outcome is Outcome.REJECTED:
             self.rejected.append(trouble)
 
+    def notice(self, shown: list[SeenDrift]) -> None:
+        """Keeps what of the drift that a document shows nobody saw before."""
+        self.drift += [each for each in shown if each.is_new]
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Adds the seconds that a block takes to those of a part of the run."""
@@ -108,7 +130,7 @@ class Summary:
     def add(self, location: str, loaded: Loaded) -> None:
         """Adds what the load of one document did."""
         self.revisions += loaded.revisions
-        self.drift += loaded.drift
+        self.notice(loaded.drift)
         self.findings += [(location, finding) for finding in loaded.findings]
         for table, counts in loaded.rows.items():
             self.rows[table].add(counts)
@@ -178,6 +200,7 @@ class Summary:
             "rows": {table: asdict(counts) for table, counts in self.rows.items()},
             "revisions": self.revisions,
             "drift": [each.as_json() for each in self.drift],
+            "passed_over": self.passed_over,
             "findings": [_finding_json(location, each) for location, each in self.findings],
             "failed": [_trouble_json(each) for each in self.failed],
             "rejected": [_trouble_json(each) | {"skip": each.skip_command} for each in self.rejected],
@@ -199,8 +222,8 @@ class Summary:
         ]
         for name, troubles in (("failed", self.failed), ("rejected", self.rejected)):
             lines += trouble_lines(name, troubles)
-        lines += [f"to pass over it: {self.rejected[0].skip_command}"] if self.rejected else []
-        lines += [*map(str, self.drift), *finding_lines(self.findings)]
+        lines += [*advice(self.rejected), *map(str, self.drift), *finding_lines(self.findings)]
+        lines += [f"passed over: {each}" for each in self.passed_over]
         return "\n".join(lines)
 
     def _row_lines(self) -> list[str]:
@@ -215,7 +238,13 @@ def trouble_lines(name: str, troubles: list[Trouble]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for each in troubles:
         reasons.setdefault(each.reason, []).append(f"{each.location} {each.date or 'history'}")
-    return [f"{name}: {', '.join(documents)}: {reason}" for reason, documents in reasons.items()]
+    return [f"{name}: {_some(documents)}: {reason}" for reason, documents in reasons.items()]
+
+
+def _some(documents: list[str]) -> str:
+    """The first few of many, and how many more there are."""
+    rest = len(documents) - MOST_NAMED
+    return ", ".join(documents[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def finding_lines(findings: list[tuple[str, Finding]]) -> list[str]:

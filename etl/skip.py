@@ -34,7 +34,10 @@ def skip(conn: Connection, location: str, days: list[date], reason: str) -> list
 
     What is known of them stays as it is. Raises `UsageError` for an unknown location. The caller holds the run lock.
     """
-    chosen = locations.choose(conn, location)
+    try:
+        chosen = locations.choose(conn, location)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--locations", "LOCATION")) from error
     wanted: list[date | None] = [*days] or [None]
     ids: list[int] = []
     with transaction(conn), conn.cursor() as cursor:

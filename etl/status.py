@@ -4,9 +4,11 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from etl import __version__, accept, rejected
+from etl import __version__, accept, rejected, skip
 from etl.database import Connection, fetch_all, lock_owner, read_sql
 from etl.declaration import SERIES_END
+from etl.drift import ACCEPTABLE, Change
+from etl.drift_log import in_words
 from etl.errors import ExitCode
 from etl.runs import days_in_words
 
@@ -29,9 +31,10 @@ def status(conn: Connection) -> dict[str, Any]:
         "locations": _records(conn, "coverage", COVERAGE),
         "runs": _records(conn, "runs", RUN, limit=LAST_RUNS),
         "lock": lock_owner(conn),
-        "open_drift": [asdict(each) for each in accept.changes(conn) if each.state == "open"],
+        "open_drift": [asdict(each) for each in accept.changes(conn) if each.status == "open"],
         "rejected": [_rejection(each) for each in rejected.open_rejections(conn)],
         "findings": _records(conn, "findings", FINDING),
+        "passed_over": [asdict(each) for each in skip.tombstones(conn) if not each.until],
         **_records(conn, "sizes", SIZES)[0],
         "program_version": __version__,
         "database": "{dbname} on {host}".format_map({"host": "localhost"} | conn.info.dsn_parameters),
@@ -99,18 +102,29 @@ def _waiting_lines(found: dict[str, Any]) -> list[str]:
         f"rejected {each['id']}: {each['address']} since {each['since']}: {each['reason']}"
         for each in found["rejected"]
     ]
-    lines += ["after a fix: main.py replay --rejected"] if lines else []
-    changes = [
-        f"drift {each['drift_id']} ({each['severity']}, {each['endpoint_kind']}): {each['change']}: {each['path']}"
-        for each in found["open_drift"]
-    ]
-    lines += [*changes, "to take it as it is: main.py drift --accept ID"] if changes else []
+    lines += ["once that is mended or accepted: main.py replay --rejected"] if lines else []
+    lines += [_drift_line(each) for each in found["open_drift"]]
     lines += [
-        f"finding: {each['location']}, {each['check']}, {each['measure']}: {each['findings']}, {each['meaning']}"
+        f"finding: {each['location']}, {each['check']}, {each['measure']}, {each['first_day'] or 'all days'}: "
+        f"{each['meaning']}"
         for each in found["findings"]
     ]
+    lines += [
+        f"passed over since {each['since']}: {each['location']} {each['date'] or '(all days)'}: {each['reason']}; "
+        f"to end that: main.py skip --undo {each['tombstone_id']}"
+        for each in found["passed_over"]
+    ]
     gaps = {row["location"]: row["gaps"] for row in found["locations"] if row["gaps"]}
-    return lines + [f"gap: {location} {first} to {last}" for location, spans in gaps.items() for first, last in spans]
+    lines += [f"gap: {location} {first} to {last}" for location, spans in gaps.items() for first, last in spans]
+    return lines or ["nothing waits for anybody"]
+
+
+def _drift_line(each: dict[str, Any]) -> str:
+    change = Change("shape", each["change"], each["path"], each["before"], each["after"])
+    where = in_words(each["endpoint_kind"], each["locations"])
+    can_be_taken = each["severity"] == "notice" or each["change"] in ACCEPTABLE
+    hint = f"; to take it as it is: main.py drift --accept {each['drift_id']}" if can_be_taken else ""
+    return f"drift {each['drift_id']} ({each['severity']}, {where}): {change}{hint}"
 
 
 def _run_line(row: dict[str, Any]) -> str:

@@ -56,7 +56,7 @@ create table ops.document (
 alter table ops.document alter column body set storage external;
 comment on table ops.document is 'One row per distinct document received: its bytes, from which every figure can be derived again.';
 comment on column ops.document.document_id is 'Number of the document; gaps are normal.';
-comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal; equals sha256sum of the file.';
+comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal; equals sha256sum of the file, of a .gz file once it is decompressed.';
 comment on column ops.document.data_hash is 'SHA-256 of the data subtree in canonical form: build time, key order and white space do not count. Null where the contract is broken.';
 comment on column ops.document.body is 'The body, gzip-compressed: as received where the source compressed it, else by the loader. Null after `prune`.';
 comment on column ops.document.size_bytes is 'Length of the decompressed body, in bytes.';
@@ -112,7 +112,8 @@ create table ops.drift (
     before text,
     after text,
     severity text not null check (severity in ('breaking', 'notice')),
-    location_code text not null,
+    locations text[] not null,
+    last_location text not null,
     build_time timestamptz,
     first_seen_at timestamptz not null,
     first_run_id bigint not null references ops.run,
@@ -132,7 +133,8 @@ comment on column ops.drift.path is 'Of the shape: the path in the document. Of 
 comment on column ops.drift.before is 'What was there before: a type, a path, a title.';
 comment on column ops.drift.after is 'What is there now.';
 comment on column ops.drift.severity is 'breaking: a path that feeds a column is gone or has another type, so that documents are rejected; notice: nothing that we read is touched.';
-comment on column ops.drift.location_code is 'Location whose document showed it last.';
+comment on column ops.drift.locations is 'Codes of the locations whose documents have shown it.';
+comment on column ops.drift.last_location is 'Location whose document showed it last.';
 comment on column ops.drift.build_time is 'When the source says it built that document (UTC instant).';
 comment on column ops.drift.first_seen_at is 'When it was first seen (UTC instant).';
 comment on column ops.drift.first_run_id is 'The run that saw it first.';
@@ -146,16 +148,20 @@ create table ops.alias (
     endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),
     path text not null,
     published text,
+    location_code text,
     drift_id bigint not null references ops.drift,
-    accepted_at timestamptz not null default clock_timestamp()
+    accepted_at timestamptz not null default clock_timestamp(),
+    undone_at timestamptz
 );
 comment on table ops.alias is 'One row per accepted change of a path that we read: documents that lack the path are read by this instead.';
 comment on column ops.alias.alias_id is 'Number of the alias; gaps are normal.';
 comment on column ops.alias.endpoint_kind is 'Whose documents: nation or state.';
 comment on column ops.alias.path is 'Path in a report that we read, for example cases.total.';
 comment on column ops.alias.published is 'Path in a report that stands for it; null: it was accepted that nothing is published any more.';
+comment on column ops.alias.location_code is 'Location for which it holds; null: for all of its kind. That nothing is published is accepted for single locations only.';
 comment on column ops.alias.drift_id is 'The change that was accepted.';
 comment on column ops.alias.accepted_at is 'When it was accepted (UTC instant).';
+comment on column ops.alias.undone_at is 'When that was taken back (UTC instant); null while it holds.';
 
 create table ops.tombstone (
     tombstone_id bigint generated always as identity primary key,

@@ -207,6 +207,7 @@ create table field_definitions_dimension (
     first_seen_at timestamptz not null,
     last_seen_at timestamptz not null,
     build_time timestamptz not null,
+    location_code text not null,
     document_id bigint not null,
     is_current boolean not null default true,
     check (first_seen_at <= last_seen_at)
@@ -222,7 +223,8 @@ comment on column field_definitions_dimension.deprecated is 'Whether the source 
 comment on column field_definitions_dimension.prior_names is 'Names that the field had before, in earlier versions of the API too.';
 comment on column field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if we read nothing under that path.';
 comment on column field_definitions_dimension.first_seen_at is 'When the warehouse first saw this version (UTC instant).';
-comment on column field_definitions_dimension.last_seen_at is 'When it last took a document with it, once per run; of an old version, when another took its place (UTC instant).';
+comment on column field_definitions_dimension.last_seen_at is 'When it last took a document with it, once per run; of an old version, when that was found changed or gone (UTC instant).';
 comment on column field_definitions_dimension.build_time is 'Newest build time of a document with this version (UTC instant).';
+comment on column field_definitions_dimension.location_code is 'Location whose document showed this version last: only its documents, or newer ones, tell that it has changed.';
 comment on column field_definitions_dimension.document_id is 'Content that brought this version: ops.document.document_id.';
 comment on column field_definitions_dimension.is_current is 'Whether it is what the source says now.';

@@ -1,4 +1,5 @@
--- How many values the columns of one metric hold, of the nation or of the states; etl/accept.py fills in the names.
+-- How many values the columns of one metric hold, of some locations; etl/accept.py fills in the names.
 select {counts}
 from public.{table}
-where (location_id = 0) = %(of_nation)s and {test};
+inner join public.location_dimension using (location_id)
+where location_dimension.location_code = any(%(locations)s::text[]) and {test};

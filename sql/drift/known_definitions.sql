@@ -6,7 +6,8 @@ select
     deprecated,
     prior_names,
     feeds_column,
-    build_time
+    build_time,
+    location_code
 from public.field_definitions_dimension
 where is_current and endpoint_kind = %(endpoint_kind)s
 order by field_definition_id;

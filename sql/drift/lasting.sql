@@ -5,7 +5,8 @@ select
     change,
     path,
     after,
-    location_code,
+    locations,
+    last_location,
     build_time,
     last_run_id,
     acknowledged_at is not null as is_acknowledged

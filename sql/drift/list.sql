@@ -1,21 +1,29 @@
--- Every change seen, those that wait for somebody first.
+-- Every change seen, those that wait for somebody first; with whether what was accepted of it still holds.
 select
-    drift_id,
-    endpoint_kind,
-    change,
-    path,
-    before,
-    after,
-    severity,
-    to_char(first_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as first_seen,
-    to_char(last_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_seen,
-    first_run_id,
-    to_char(acknowledged_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as acknowledged,
-    to_char(ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as ended,
+    drift.drift_id,
+    drift.endpoint_kind,
+    drift.locations,
+    drift.change,
+    drift.path,
+    drift.before,
+    drift.after,
+    drift.severity,
+    to_char(drift.first_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as first_seen,
+    to_char(drift.last_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_seen,
+    drift.first_run_id,
+    to_char(drift.acknowledged_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as acknowledged,
+    to_char(drift.ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as ended,
     case
-        when acknowledged_at is not null then 'acknowledged'
-        when ended_at is not null then 'over'
+        when alias.accepted_for is not null then 'accepted'
+        when drift.acknowledged_at is not null then 'acknowledged'
+        when drift.ended_at is not null then 'over'
         else 'open'
-    end as state
-from ops.drift
-order by acknowledged_at is not null or ended_at is not null, severity, drift_id;
+    end as status,
+    alias.accepted_for
+from ops.drift as drift
+left join lateral (
+    select array_agg(coalesce(location_code, 'all') order by location_code) as accepted_for
+    from ops.alias
+    where alias.drift_id = drift.drift_id and undone_at is null
+) as alias on true
+order by drift.acknowledged_at is not null or drift.ended_at is not null, drift.severity, drift.drift_id;

@@ -1,4 +1,4 @@
--- How many days ago the last load went well, and how many days before now the newest report is.
+-- How many days ago the last load from the source went well (not of what is stored), and how many days before now the newest report is.
 with newest as (
     select max(report_date) as day
     from cases_dimension
@@ -7,7 +7,7 @@ with newest as (
 success as (
     select max(ended_at) as at
     from ops.run
-    where exit_code = 0
+    where exit_code = 0 and source <> 'stored'
 )
 
 select

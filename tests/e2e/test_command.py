@@ -110,7 +110,7 @@ def test_a_broken_a_failed_and_a_good_document(api: Api, command: Command) -> No
     api.answers[f"states/ny/{DAY}.json"] = b"<html>maintenance</html>"
     result = command("load", "--date", DAY, "--source", api.url, "--locations", "ca,ny,wa")
     assert result.returncode == 3
-    assert "rejected: CA 2021-01-02: data.cases.total.value: expected int | null, got str" in result.stdout
+    assert "rejected: CA 2021-01-02: data.cases.total.value: expected integer or null, got text" in result.stdout
     assert "failed: NY 2021-01-02: no JSON: JSON is malformed: invalid character (byte 0)" in result.stdout
     assert rows(command.dsn, "select location_id from cases_fact") == [(53,)]
 
@@ -213,7 +213,7 @@ def test_status_shows_coverage_and_runs(command: Command) -> None:
     text = command("status").stdout
     assert "CA        2021-01-01  2021-01-03         3             0\n" in text
     assert "snapshot, 2021-01-01 to 2021-01-03\n" in text
-    assert text.endswith("run lock: free\n")
+    assert text.endswith("run lock: free\nnothing waits for anybody\n")
 
 
 def test_status_says_that_a_run_found_nothing_published(command: Command) -> None:
@@ -237,6 +237,7 @@ def test_status_is_an_alarm_for_silence(command: Command) -> None:
     shown = command("status", "--max-age-days", "2")
     assert shown.returncode == 7
     assert "\nSTALE: the last load that went well was 3.0 days ago, at 20" in shown.stdout
+    assert "ERROR data is stale reason=the last load that went well was 3.0 days ago" in shown.stderr
     assert command("status").returncode == 0
 
 
@@ -276,39 +277,47 @@ def test_what_waits_for_somebody_is_in_status_with_the_command_that_deals_with_i
     state["data"]["outcomes"].pop("death")
     arguments = ("load", "--date", DAY, "--source", api.url, "--locations", "us,wa")
     result = command(*arguments)
-    assert result.stdout.splitlines()[-4:] == [
+    assert result.stdout.splitlines()[-5:] == [
         f"rejected: WA {DAY}: data.outcomes.death: is missing",
+        "to take the change as it is: main.py drift --accept 1; main.py replay --rejected",
         f"to pass over it: main.py skip wa {DAY} --reason TEXT",
-        "drift 1 (breaking, state): path gone: data.outcomes.death",
-        "drift 2 (notice, state): path added: data.cases.suspected, now number",
+        "drift 1 (breaking, state WA): path gone: data.outcomes.death",
+        "drift 2 (notice, state WA): path added: data.cases.suspected, now number",
     ]
     waiting = command("status").stdout.partition("run lock: free\n")[2].splitlines()
     assert re.fullmatch(rf"rejected 2: states/wa/{DAY}.json since \S+Z: data.outcomes.death: is missing", waiting[0])
     assert waiting[1:] == [
-        "after a fix: main.py replay --rejected",
-        "drift 1 (breaking, state): path gone: data.outcomes.death",
-        "drift 2 (notice, state): path added: data.cases.suspected",
-        "to take it as it is: main.py drift --accept ID",
+        "once that is mended or accepted: main.py replay --rejected",
+        "drift 1 (breaking, state WA): path gone: data.outcomes.death; to take it as it is: main.py drift --accept 1",
+        "drift 2 (notice, state WA): path added: data.cases.suspected, now number; "
+        "to take it as it is: main.py drift --accept 2",
     ]
     table = command("drift").stdout.splitlines()
-    assert table[0].split() == ["id", "state", "severity", "endpoint", "first", "seen", "(UTC)", "change"]
-    assert re.fullmatch(r" +1  open +breaking +state +\S+  path gone: data.outcomes.death", table[1])
+    assert table[0].split() == ["id", "status", "severity", "where", "first", "seen", "(UTC)", "change"]
+    assert re.fullmatch(r" +1  open +breaking +state WA +\S+  path gone: data.outcomes.death", table[1])
     refused = command("drift", "--accept", "1")
-    assert (refused.returncode, "0 values become null" in refused.stderr) == (2, True)
+    assert (refused.returncode, "0 values of WA become null" in refused.stderr) == (2, True)
     assert command("drift", "--accept", "1", "--with-loss").stdout.startswith("drift 1 accepted: path gone")
     replayed = command("replay", "--rejected", "2")
     assert (replayed.returncode, replayed.stdout.splitlines()[1]) == (0, "documents: 1 requested, 1 loaded")
     assert "rejected" not in command("status").stdout
 
 
+def test_alerts_can_be_tried_from_the_command_line(command: Command) -> None:
+    result = command("status", "--test-alerts")
+    assert (result.returncode, "nobody would be told" in result.stdout) == (7, True)
+
+
 def test_skip_says_what_is_passed_over_and_since_when(command: Command) -> None:
     assert command("skip", "--list").stdout == "nothing is passed over\n"
     made = command("skip", "ca", DAY, "--reason", "a phone number")
     line = rf"1: CA {DAY} since \S+Z: a phone number\n"
-    assert re.fullmatch(line, made.stdout)
+    assert re.fullmatch(line + r"load what was rejected for it: main.py replay --rejected\n", made.stdout)
     assert re.fullmatch(line, command("skip", "--list").stdout)
+    assert f": CA {DAY}: a phone number; to end that: main.py skip --undo 1\n" in command("status").stdout
     assert re.fullmatch(
-        rf"1: CA {DAY} since \S+Z, undone \S+Z: a phone number\n", command("skip", "--undo", "1").stdout
+        rf"1: CA {DAY} since \S+Z, undone \S+Z: a phone number\nthe next load reads it again\n",
+        command("skip", "--undo", "1").stdout,
     )
 
 
@@ -322,6 +331,8 @@ def test_skip_says_what_is_passed_over_and_since_when(command: Command) -> None:
         (["skip", "ca", "yesterday", "--reason", "y"], "argument DAY"),
         (["skip", "--undo", "4"], "no tombstone 4 holds"),
         (["drift", "--accept", "4"], "there is no drift 4"),
+        (["drift", "--undo", "4"], "drift 4 was not accepted"),
+        (["drift", "--accept", "4", "--undo", "4"], "either --accept or --undo"),
         (["replay", "--rejected", "4"], "no rejected document 4 is open"),
         (["replay", "--rejected", "--locations", "ca"], "--rejected goes without --locations"),
     ],

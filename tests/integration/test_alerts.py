@@ -1,6 +1,7 @@
 """Alerts and the heartbeat, against a real HTTP receiver and a real database."""
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Receiver:
         self.status = 200
         self.messages: list[str] = []
         self.pings: list[str] = []
+        self.kinds: list[str] = []
         address = f"127.0.0.1:{server.port}"
         self.environ = {
             alerts.ALERT_URLS: f"json://user:{SECRET}@{address}/alerts",
@@ -37,7 +39,10 @@ class Receiver:
     def answer(self, request: Request) -> Response:
         if request.path == "/alerts":
             content: Any = request.get_json()
-            self.messages.append(f"{content['title']}\n{content['message']}")
+            # Without the names of database and host.
+            title = re.sub(r" \(.*?\):", ":", content["title"], count=1)
+            self.messages.append(f"{title}\n{content['message']}")
+            self.kinds.append(content["type"])
         else:
             self.pings.append(request.path.removeprefix(f"/ping/{SECRET}"))
         return Response("no", status=self.status)
@@ -73,13 +78,14 @@ def test_a_trouble_is_told_once_and_its_end_too(conn: Connection, receiver: Rece
         "covid-tracking-etl: trouble (exit code 3)\nfailed: CA history: status 500"
     ]
     assert tell(conn, receiver, FAILED) == []
-    assert tell(conn, receiver, FINE) == ["covid-tracking-etl: recovered\nall is well again"]
+    assert tell(conn, receiver, FINE) == ["covid-tracking-etl: recovered\nover: failed: CA history: status 500"]
     assert tell(conn, receiver, FINE) == []
+    assert receiver.kinds == ["failure", "success"]
     assert receiver.pings == ["/start", "/fail", "/start", "/fail", "/start", "", "/start", ""]
-    assert fetch_all(conn, "select scope, trouble, message from ops.alert order by alert_id") == [
-        ("load", FAILED.troubles[0], f"covid-tracking-etl: trouble (exit code 3)\n{FAILED.troubles[0]}"),
-        ("load", None, "covid-tracking-etl: recovered\nall is well again"),
-    ]
+    kept = fetch_all(conn, "select scope, trouble, message from ops.alert order by alert_id")
+    assert [row[:2] for row in kept] == [("load", FAILED.troubles[0]), ("load", None)]
+    whose = f"covid-tracking-etl ({conn.info.dbname}, {socket.gethostname()})"
+    assert kept[0][2] == f"{whose}: trouble (exit code 3)\n{FAILED.troubles[0]}"
 
 
 def test_a_trouble_is_told_again_when_it_changes_or_a_day_has_passed(conn: Connection, receiver: Receiver) -> None:
@@ -101,7 +107,7 @@ def test_another_command_has_troubles_of_its_own(conn: Connection, receiver: Rec
 
 def test_news_are_told_each_time_and_are_no_trouble(conn: Connection, receiver: Receiver) -> None:
     news = Report(ExitCode.OK, news=["drift 1 (notice, state): path added: data.x, now number"])
-    assert tell(conn, receiver, news) == [f"covid-tracking-etl: new in the source\n{news.news[0]}"]
+    assert tell(conn, receiver, news) == [f"covid-tracking-etl: news of the source\n{news.news[0]}"]
     assert len(tell(conn, receiver, news)) == 1
     assert tell(conn, receiver, FINE) == []
 
@@ -176,6 +182,7 @@ def test_addresses_come_from_a_file_too_and_one_that_is_wrong_does_not_stop_the_
     file.write_text(f"nonsense://{SECRET}\n{url}\n")
     receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(file)
     assert len(tell(conn, receiver, FAILED)) == 1
+    assert tell(conn, receiver, FAILED) == []
     assert "COVID_ETL_ALERT_URLS holds an address that apprise does not understand" in caplog.text
     assert SECRET not in own_log(caplog)
     receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(tmp_path / "missing")
@@ -199,3 +206,17 @@ def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: py
     assert [record.getMessage() for record in caplog.records if record.name == "covid_etl"] == [
         "heartbeat not delivered", "alert not delivered", "heartbeat not delivered",
     ]  # fmt: skip
+
+
+def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
+    assert alerts.test(receiver.environ) == []
+    assert receiver.messages == ["covid-tracking-etl: test\nalerts arrive"]
+    assert receiver.pings == [""]
+    receiver.status = 500
+    assert [problem.split(":")[0] for problem in alerts.test(receiver.environ)] == [
+        alerts.ALERT_URLS, alerts.HEARTBEAT_URL,
+    ]  # fmt: skip
+    receiver.status = 200
+    wrong = receiver.environ | {alerts.ALERT_URLS: f"nonsense://x {receiver.environ[alerts.ALERT_URLS]}"}
+    assert len(alerts.test(wrong)) == 1
+    assert "nobody would be told" in alerts.test({})[0]

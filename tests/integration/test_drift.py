@@ -47,7 +47,7 @@ class Publisher:
 
     def drift(self) -> list[tuple[Any, ...]]:
         return self.warehouse.rows(
-            "select drift_id, change, path, location_code, first_run_id, last_run_id, acknowledged_at is not null,"
+            "select drift_id, change, path, last_location, first_run_id, last_run_id, acknowledged_at is not null,"
             " ended_at is not null from ops.drift order by 1"
         )
 
@@ -82,7 +82,7 @@ def test_a_change_ends_when_the_location_that_showed_it_last_does_not_any_more(p
 def test_what_was_acknowledged_stays_known_when_it_goes_and_comes_back(publisher: Publisher) -> None:
     publisher.load(add_suspected)
     assert accept.accept(publisher.warehouse.conn, 1, with_loss=False) == (
-        "drift 1 accepted: path added: data.cases.suspected, now object; no rule changes"
+        "drift 1 accepted: path added: data.cases.suspected, now object; nothing else changes"
     )
     publisher.load()
     assert publisher.load(add_suspected).drift == []
@@ -177,13 +177,25 @@ def test_definitions_of_an_older_build_change_nothing(publisher: Publisher) -> N
 
 def test_documents_of_one_build_that_disagree_take_nothing_from_each_other(publisher: Publisher) -> None:
     publisher.load()
-    publisher.load()
-    content = state_history("NY", deepcopy(DAYS), "2021-06-01T00:00:00Z")
-    content["meta"]["field_definitions"] = [*DEFINITIONS[1:], definition()]
-    publisher.warehouse.publish(NEW_YORK, content)
-    publisher.warehouse.publish(CALIFORNIA, state_history("CA", deepcopy(DAYS), "2021-06-01T00:00:00Z"))
-    done = publisher.warehouse.load(locations="ca,ny")
-    assert [each.change.change for each in done.drift] == ["definition added"]
+    different = [*DEFINITIONS[1:], definition()]
+    found = []
+    for minute in ("00", "00", "01"):
+        build_time = f"2021-06-01T00:{minute}:00Z"
+        for address, code, definitions in ((CALIFORNIA, "CA", DEFINITIONS), (NEW_YORK, "NY", different)):
+            content = state_history(code, deepcopy(DAYS), build_time)
+            content["meta"]["field_definitions"] = definitions
+            publisher.warehouse.publish(address, content)
+        done = publisher.warehouse.load(locations="ca,ny", force=True)
+        found.append([(each.change.change, each.change.path) for each in done.drift])
+    assert found == [[("definition added", "outcomes.recovered")], [], []]
+
+
+def test_a_definition_is_gone_when_the_location_that_had_it_last_is_without_it(publisher: Publisher) -> None:
+    publisher.load(field_definitions=[*DEFINITIONS, definition()])
+    assert [each.change.change for each in publisher.load(field_definitions=DEFINITIONS).drift] == [
+        "definition removed"
+    ]
+    assert versions(publisher)[0][-1] is False
 
 
 @pytest.mark.parametrize(
@@ -216,11 +228,11 @@ def test_a_path_that_is_gone_is_accepted_only_with_the_loss_that_it_means(publis
     done = publisher.load(drop_deaths, drop_deaths)
     assert (done.exit_code, [each.change.change for each in done.drift]) == (5, ["path gone"])
     conn = publisher.warehouse.conn
-    with pytest.raises(UsageError, match=r"means that 2 values become null .* add --with-loss"):
+    with pytest.raises(UsageError, match=r"means that 2 values of CA, NY become null .* add --with-loss"):
         accept.accept(conn, 1, with_loss=False)
     assert publisher.drift()[0][6] is False
     assert accept.accept(conn, 1, with_loss=True).startswith(
-        "drift 1 accepted: path gone: data.outcomes.death.total; its columns are null from now on, 2 values"
+        "drift 1 accepted: path gone: data.outcomes.death.total; 2 values of CA, NY become null when"
     )
     done = rejected.replay_rejected(conn, None)
     assert (done.exit_code, counted(done)["loaded"], done.rows["death_fact"].updated) == (0, 2, 2)
@@ -238,12 +250,39 @@ def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> 
         accept.accept(publisher.warehouse.conn, 1, with_loss=True)
 
 
-def test_a_changed_type_can_only_be_acknowledged(publisher: Publisher) -> None:
+def test_a_loss_is_accepted_for_the_locations_that_showed_it_alone(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.load(drop_deaths)
+    conn = publisher.warehouse.conn
+    accept.accept(conn, 1, with_loss=True)
+    assert publisher.load(drop_deaths).exit_code == 0
+    done = publisher.load(drop_deaths, drop_deaths)
+    assert (done.exit_code, [each.location for each in done.rejected], done.drift) == (5, ["NY"], [])
+    assert publisher.warehouse.rows("select locations from ops.drift") == [(["CA", "NY"],)]
+    assert "1 values of NY become null" in accept.accept(conn, 1, with_loss=True)
+    assert publisher.load(drop_deaths, drop_deaths).exit_code == 0
+    with pytest.raises(UsageError, match="drift 1 is accepted already"):
+        accept.accept(conn, 1, with_loss=True)
+
+
+def test_what_was_accepted_can_be_taken_back(publisher: Publisher) -> None:
+    publisher.load(drop_deaths)
+    conn = publisher.warehouse.conn
+    accept.accept(conn, 1, with_loss=True)
+    assert [(each.status, each.accepted_for) for each in accept.changes(conn)] == [("accepted", ["CA"])]
+    assert "drift 1 is open again" in accept.undo(conn, 1)
+    assert [(each.status, each.accepted_for) for each in accept.changes(conn)] == [("open", None)]
+    assert publisher.load(drop_deaths).exit_code == 5
+    with pytest.raises(UsageError, match="drift 1 was not accepted"):
+        accept.undo(conn, 1)
+
+
+def test_a_changed_type_cannot_be_accepted_and_is_over_when_it_is(publisher: Publisher) -> None:
     publisher.load(lambda row: plant(row, "cases.total.value", "many"))
-    said = accept.accept(publisher.warehouse.conn, 1, with_loss=False)
-    assert "its documents stay rejected until the type is what it was" in said
-    assert publisher.drift()[0][6] is True
-    assert publisher.load(lambda row: plant(row, "cases.total.value", "many")).exit_code == 5
+    with pytest.raises(UsageError, match="stay rejected until the type is what it was"):
+        accept.accept(publisher.warehouse.conn, 1, with_loss=True)
+    publisher.load()
+    assert [row[-1] for row in publisher.drift()] == [True]
 
 
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:

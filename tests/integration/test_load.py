@@ -301,7 +301,9 @@ def test_a_broken_document_is_kept_once_and_does_not_stop_the_others(warehouse: 
         "select reason, size_bytes, data_hash from ops.document_load join ops.document using (document_id)"
         " where outcome = 'rejected'"
     )
-    assert kept == [("data.cases.total.value: expected int | null, got str", len(encode(broken)), None)]
+    assert kept == [
+        ("data.cases.total.value: expected integer or null, got text (2021-01-02)", len(encode(broken)), None)
+    ]
 
 
 def test_a_mended_document_loads(warehouse: Warehouse) -> None:
@@ -346,6 +348,7 @@ def test_a_new_path_loads_and_is_in_the_summary(warehouse: Warehouse) -> None:
             {
                 "id": 1,
                 "endpoint_kind": "state",
+                "locations": ["CA"],
                 "severity": "notice",
                 "signal": "shape",
                 "change": "path added",

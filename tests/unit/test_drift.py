@@ -42,7 +42,7 @@ def test_the_same_definitions_in_another_order_are_no_news() -> None:
         (
             [Definition("Infections", False, ["positiveCasesViral", "cases.confirmed"], "infections"), DISCHARGES],
             [
-                Change("definition", "definition renamed", "infections", "cases.confirmed", "infections"),
+                Change("definition", "definition renamed", "infections", "cases.confirmed"),
                 Change("definition", "definition retitled", "infections", "Confirmed Cases", "Infections"),
             ],
         ),
@@ -118,6 +118,8 @@ def test_a_path_is_renamed_as_far_as_a_definition_says_so(
         (Change("shape", "type changed", "data.x", "number", "text"), "type changed: data.x, now text (was number)"),
         (renamed("cases", "infections"), "path renamed: data.cases, now data.infections"),
         (gone("cases"), "path gone: data.cases"),
+        (Change("definition", "definition added", "x", after="X"), "definition added: x, titled X"),
+        (Change("definition", "definition renamed", "y", "x"), "definition renamed: y (was x)"),
     ],
 )
 def test_a_change_reads_as_a_sentence(change: Change, text: str) -> None:

@@ -5,12 +5,12 @@ import pytest
 
 from etl.checks import Finding
 from etl.drift import Change
-from etl.drift_log import NewDrift
+from etl.drift_log import SeenDrift
 from etl.errors import ExitCode
 from etl.load import Loaded, RowCounts
-from etl.runs import Outcome, Summary, Trouble, days_in_words
+from etl.runs import Outcome, Summary, Trouble, advice, days_in_words
 
-DRIFT = NewDrift(3, "state", Change("shape", "path added", "data.cases.x", after="number"))
+DRIFT = SeenDrift(3, "state", Change("shape", "path added", "data.cases.x", after="number"), ["CA"])
 FINDING = Finding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high")
 
 
@@ -70,9 +70,10 @@ def test_the_json_has_every_count_and_trouble() -> None:
         },
         "revisions": 55,
         "drift": [{
-            "id": 3, "endpoint_kind": "state", "severity": "notice", "signal": "shape", "change": "path added",
+            "id": 3, "endpoint_kind": "state", "locations": ["CA"], "severity": "notice", "signal": "shape", "change": "path added",
             "path": "data.cases.x", "before": None, "after": "number",
         }],
+        "passed_over": [],
         "findings": [{
             "location": "NY", "check": "highest value", "measure": "cases_fact.recovered",
             "report_date": "2021-01-02", "value": 9, "meaning": "high",
@@ -90,7 +91,7 @@ def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     assert lines[1] == "documents: 1 requested, 1 failed"
     assert lines[-3:] == [
         "failed: CA history: why",
-        "drift 3 (notice, state): path added: data.cases.x, now number",
+        "drift 3 (notice, state CA): path added: data.cases.x, now number",
         "finding: NY 2021-01-02: highest value, cases_fact.recovered: high",
     ]
 
@@ -119,6 +120,39 @@ def test_the_text_of_a_day_without_anything_says_so() -> None:
     lines = summary(Outcome.NOT_PUBLISHED).as_text().splitlines()
     assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
     assert lines[1:] == ["documents: 1 requested, 1 not published", "rows: none touched"]
+
+
+def broken(change: str, location: str = "CA", **trouble: Any) -> Trouble:
+    seen = SeenDrift(4, "state", Change("shape", change, "data.cases", breaking=True), [location], is_new=False)
+    return Trouble(location, trouble.get("day"), "why", trouble.get("days", ()), (seen,))
+
+
+def test_what_to_do_depends_on_what_broke_the_documents() -> None:
+    accept = "to take the change as it is: main.py drift --accept 4; main.py replay --rejected"
+    wait = "a changed type cannot be accepted: wait for the source, or for a program that reads it"
+    assert advice([broken("path renamed"), broken("path renamed", "NY")]) == [accept]
+    assert advice([broken("path gone", day=date(2021, 1, 2))]) == [
+        accept, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
+    ]  # fmt: skip
+    assert advice([broken("type changed", days=("2021-01-02",))]) == [
+        wait, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
+    ]  # fmt: skip
+    assert advice([Trouble("NY", None, "why")]) == ["to pass over it: main.py skip ny --reason TEXT"]
+    assert advice([]) == []
+
+
+def test_many_documents_with_the_same_trouble_are_counted() -> None:
+    made = summary()
+    for number in range(8):
+        made.count(Outcome.FAILED, Trouble(f"X{number}", None, "cannot be reached"))
+    assert made.as_text().splitlines()[-1] == (
+        "failed: X0 history, X1 history, X2 history, X3 history, X4 history and 3 more: cannot be reached"
+    )
+
+
+def test_what_is_passed_over_is_in_every_summary() -> None:
+    made = summary(Outcome.LOADED, passed_over=["NY 2021-01-15"])
+    assert made.as_text().splitlines()[-1] == "passed over: NY 2021-01-15"
 
 
 def test_a_dry_run_has_no_number() -> None:

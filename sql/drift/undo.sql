@@ -1,0 +1,11 @@
+-- Takes back what was accepted of a change: it waits for somebody again.
+with aliases as (
+    update ops.alias
+    set undone_at = clock_timestamp()
+    where drift_id = %(drift_id)s and undone_at is null
+)
+
+update ops.drift
+set acknowledged_at = null
+where drift_id = %(drift_id)s and acknowledged_at is not null
+returning drift_id;
