@@ -124,6 +124,27 @@ def decode(body: bytes, expected: Expected) -> Document:
     return Document(raw.meta, reports, data_hash, changes)
 
 
+class _Dated(Struct):
+    date: Day
+
+
+class _Dates(Struct):
+    data: list[_Dated]
+
+
+def newest_day(body: bytes) -> date:
+    """The newest day of a history, whatever else is in it; raises as `decode` does."""
+    try:
+        days = [report.date for report in msgspec.json.decode(body, type=_Dates).data]
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ContractError(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJsonError(str(error)) from error
+    if not days:
+        raise ContractError("data: a history without a single report")
+    return max(days)
+
+
 def _hash(data: Any, order: Literal["sorted"] | None = None) -> str:
     """A hash of the `data` subtree that ignores key order, white space and `-17.0` against `-17`."""
     return hashlib.sha256(msgspec.json.encode(data, order=order)).hexdigest()

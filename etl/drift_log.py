@@ -49,9 +49,11 @@ class SeenDrift:
 
 
 def in_words(endpoint_kind: str, locations: Sequence[str]) -> str:
-    """Whose documents they are: `nation`, `state TX`, `12 states`."""
+    """Whose documents they are: `nation`, `state TX`, `12 states`; `states` where it is not about single ones."""
     if endpoint_kind == "nation":
         return endpoint_kind
+    if not locations:
+        return f"{endpoint_kind}s"
     return f"{len(locations)} states" if len(locations) > MOST_NAMED else f"state {', '.join(locations)}"
 
 
@@ -146,7 +148,7 @@ class DriftLog:
 
     def _begin(self, seen: Seen, change: Change) -> _Lasting:
         return _Lasting(
-            self._add(seen, change),
+            self._add(seen, change, [seen.location_code]),
             seen.endpoint_kind,
             change.change,
             change.path,
@@ -158,10 +160,11 @@ class DriftLog:
             is_acknowledged=False,
         )
 
-    def _add(self, seen: Seen, change: Change) -> int:
+    def _add(self, seen: Seen, change: Change, locations: list[str]) -> int:
         parameters = asdict(change) | {
             "endpoint_kind": seen.endpoint_kind,
             "severity": severity(change),
+            "locations": locations,
             "location_code": seen.location_code,
             "build_time": seen.build_time,
             "run_id": self.run_id,
@@ -200,7 +203,7 @@ class DriftLog:
         published = _believed(known, seen)
         self._write_definitions(seen, known, published, keep, seen_at)
         changes = drift.compare_definitions(known, published)
-        return [SeenDrift(self._add(seen, each), kind, each, [seen.location_code]) for each in changes]
+        return [SeenDrift(self._add(seen, each, []), kind, each, []) for each in changes]
 
     def _write_definitions(
         self,

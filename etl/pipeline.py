@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 import psycopg2
 
 from etl import contract, extract, locations, logs, rules, runs, schema
-from etl.contract import Expected, NotJsonError
+from etl.contract import NotJsonError
 from etl.database import Connection, fetch_all, fetch_one, read_sql, transaction
-from etl.declaration import FIRST_DAY, LAST_DAY, NATION, processing_key
+from etl.declaration import FIRST_DAY, LAST_DAY, processing_key
 from etl.drift_log import DriftLog, SeenDrift
 from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
 from etl.extract import NOT_ASKED, NOTHING_KNOWN, FetchError, Missing, Source
@@ -157,14 +157,11 @@ def _days(options: LoadOptions, source: Source) -> tuple[date, date, date | None
 def _latest_day(source: Source) -> date:
     """The newest day of the nation's history; raises `SourceError` if that cannot be had."""
     try:
-        body = source.fetch(NATION_HISTORY).body
-        history = contract.decode(body, Expected(NATION, "US"))
+        return contract.newest_day(source.fetch(NATION_HISTORY).body)
     except Missing as error:
         raise SourceError(f"--date latest needs {NATION_HISTORY}, which {source.name} does not have") from error
     except (FetchError, NotJsonError, ContractError) as error:
         raise SourceError(f"--date latest needs {NATION_HISTORY} of {source.name}: {error}") from error
-    newest: date = max(report.date for report in history.reports)
-    return newest
 
 
 def latest_loads(conn: Connection, requests: list[Request]) -> dict[str, LastLoad]:

@@ -133,7 +133,7 @@ comment on column ops.drift.path is 'Of the shape: the path in the document. Of 
 comment on column ops.drift.before is 'What was there before: a type, a path, a title.';
 comment on column ops.drift.after is 'What is there now.';
 comment on column ops.drift.severity is 'breaking: a path that feeds a column is gone or has another type, so that documents are rejected; notice: nothing that we read is touched.';
-comment on column ops.drift.locations is 'Codes of the locations whose documents have shown it.';
+comment on column ops.drift.locations is 'Codes of the locations whose documents have shown it; empty for definitions, which all of a kind share.';
 comment on column ops.drift.last_location is 'Location whose document showed it last.';
 comment on column ops.drift.build_time is 'When the source says it built that document (UTC instant).';
 comment on column ops.drift.first_seen_at is 'When it was first seen (UTC instant).';

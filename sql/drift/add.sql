@@ -4,7 +4,7 @@ insert into ops.drift (
     first_seen_at, first_run_id, last_seen_at, last_run_id
 )
 values (
-    %(endpoint_kind)s, %(signal)s, %(change)s, %(path)s, %(before)s, %(after)s, %(severity)s, array[%(location_code)s],
+    %(endpoint_kind)s, %(signal)s, %(change)s, %(path)s, %(before)s, %(after)s, %(severity)s, %(locations)s,
     %(location_code)s, %(build_time)s, clock_timestamp(), %(run_id)s, clock_timestamp(), %(run_id)s
 )
 returning drift_id;

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.config import ROOT
-from etl.contract import Document, Expected, NotJsonError, decode
+from etl.contract import Document, Expected, NotJsonError, decode, newest_day
 from etl.declaration import NATION, STATE
 from etl.drift import Alias, Change
 from etl.errors import ContractError
@@ -354,3 +354,13 @@ def test_what_is_not_read_may_be_anything() -> None:
     content = nation_day("2021-03-07") | {"links": 5}
     content["meta"] |= {"license": 1, "version": [2]}
     assert of(content).changes == ()
+
+
+def test_the_newest_day_of_a_history_is_read_whatever_else_is_in_it() -> None:
+    assert newest_day(encode({"data": [{"date": "2021-01-02", "x": 1}, {"date": "2021-01-03"}]})) == date(2021, 1, 3)
+    with pytest.raises(ContractError, match="without a single report"):
+        newest_day(encode({"data": []}))
+    with pytest.raises(ContractError):
+        newest_day(encode({"data": [{"day": "2021-01-02"}]}))
+    with pytest.raises(NotJsonError):
+        newest_day(b"<html>")
