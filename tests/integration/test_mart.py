@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -238,17 +239,29 @@ Doubts = Iterator[tuple[str, str, Any, Any]]
 def changes(star: Star, key: Key, row: Row) -> Doubts:
     """What is doubtful beside the days before."""
     for each in TOTALS:
-        change = row[f"total_{each}_change_from_prior_day"]
-        if change is not None and change < 0:
-            yield f"falling total of {each}", f"total_{each}", row[f"total_{each}"], row[f"total_{each}"] - change
+        total, new = row[f"total_{each}"], row[f"new_{each}"]
+        if new is not None and new < 0:
+            yield f"falling total of {each}", f"total_{each}", total, total - new
     for measure in (*(f"total_{each}" for each in TOTALS), *LEVELS):
         last = star.before(key, 1).get(measure)
         if row[measure] is None and last is not None:
             yield "figures that went missing", measure, None, last
-    column = "total_cases_change_from_prior_day"
-    week = [new for n in range(1, 8) if (new := star.before(key, n).get(column)) is not None]
-    if week and (row[column] or 0) >= 1000 and row[column] * len(week) > 5 * sum(week):
-        yield "jumps of new cases", column, row[column], rounded(sum(week), len(week))
+    yield from jumps(star, key, row)
+
+
+def jumps(star: Star, key: Key, row: Row) -> Doubts:
+    """What is doubtful beside the week before."""
+    cases, deaths = (
+        [new for n in range(1, 8) if (new := star.before(key, n).get(f"new_{each}")) is not None]
+        for each in ("cases", "deaths")
+    )
+    new = row["new_cases"]
+    if cases and new is not None and new >= 1000 and new * len(cases) > 5 * sum(cases):
+        yield "jumps of new cases", "new_cases", new, rounded(sum(cases), len(cases))
+    if cases and new == 0 and sum(cases) >= 1000 * len(cases):
+        yield "days without new cases", "new_cases", 0, rounded(sum(cases), len(cases))
+    if deaths and (row["new_deaths"] or 0) >= 100 and row["new_deaths"] > 5 * median(deaths):
+        yield "jumps of new deaths", "new_deaths", row["new_deaths"], Decimal(median(deaths))
 
 
 def sums(star: Star, key: Key, row: Row) -> Doubts:
@@ -344,12 +357,15 @@ def edges(conn: Connection, tmp_path: Path) -> Star:
         for n in range(30)
     }
     del california["2020-12-26"]
-    california["2021-01-02"] |= {"cases__total": 900, "cases__calculated__change_from_prior_day": -1600}
+    california["2021-01-02"]["cases__total"] = 900
     california["2021-01-04"]["outcomes__death__total"] = None
     california["2021-01-06"]["outcomes__hospitalized__currently"] = None
     california["2021-01-08"] |= {"outcomes__hospitalized__in_icu__on_ventilator__currently": None}
     california["2021-01-09"] |= {"cases__confirmed": 1, "cases__probable": 2, "data_quality_grade": "F"}
     california["2021-01-10"] |= {"tests__pcr__people__total": 1, "data_quality_grade": "#REF!"}
+    california["2021-01-13"]["outcomes__death__total"] = 500
+    for day in ("2021-01-14", "2021-01-15"):
+        california[day] |= {"cases__total": 50_000, "outcomes__death__total": 800}
     warehouse.publish("states/ca/daily.json", state_history("CA", california))
     warehouse.publish("states/ny/daily.json", state_history("NY", {"2021-01-03": {"cases__total": 5}}))
     nation = [nation_day(day, cases__total=905)["data"] for day in ("2021-01-03", "2021-01-04")]
