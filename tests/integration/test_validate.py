@@ -96,6 +96,24 @@ def test_a_fall_that_the_source_did_not_report_is_found(conn: Connection, tmp_pa
     assert (fell, found) == ([("2021-01-08",)], [("2021-01-08", 5, 70)])
 
 
+def test_what_differs_from_our_own_calculation_is_listed(loaded_dsn: str) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "update testing_detail_fact set change_from_prior_day = 7"
+            " where location_id = 6 and report_date = '2021-01-02' and test_id = 2"
+        )
+        found = fetch_all(
+            conn,
+            "select location_code, report_date::text, finding, fact, test_type, unit, result, measure,"
+            " published_value, recomputed_value from mart.calculated_differences",
+        )
+        assert findings(conn)["changes that differ"] == 1
+    assert found == [
+        ("CA", "2021-01-02", "changes that differ", "testing_detail_fact", "pcr", "specimens", "total",
+         "change_from_prior_day", 7, 333131),
+    ]  # fmt: skip
+
+
 def test_an_empty_star_passes(conn: Connection) -> None:
     assert set(findings(conn).values()) == {0}
 
