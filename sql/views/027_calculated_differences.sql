@@ -243,7 +243,7 @@ left join test_dimension as test on compared.test_id = test.test_id
 where
     (compared.percent_differs or compared.change_differs or compared.week_change_differs or compared.average_differs)
     and difference.differs;
-comment on view mart.calculated_differences is 'One row per calculated figure of the source that differs from our own calculation; none in the shipped history. The source''s figure is kept as published. It recomputes every figure: over a second for all locations, a tenth of one for a single location_code.';
+comment on view mart.calculated_differences is 'One row per calculated figure of the source that differs from our own calculation. There is none in the shipped history. The source''s figure is kept as published. It recomputes every figure: over a second for all locations, a tenth of one for a single location_code.';
 comment on column mart.calculated_differences.location_code is 'Postal code; the nation is US.';
 comment on column mart.calculated_differences.name is 'Name of the location.';
 comment on column mart.calculated_differences.location_type is 'nation, state or territory.';

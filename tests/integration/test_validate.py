@@ -229,8 +229,12 @@ def test_the_command_prints_and_exits_by_the_required_checks(loaded_dsn: str, tm
     assert (
         "FAILED  advisory        24  falling total of cases: a running total below the day before\n" in found.stdout
     )
+    assert found.stdout.splitlines()[-1].startswith(
+        "0 required failed: what is loaded is sound; advisory findings are"
+    )
     with database.connect(config.Database(loaded_dsn)) as conn, conn.cursor() as cursor:
         cursor.execute("update cases_dimension set states_reporting = 224 where cases_id = 20210307")
+    assert command("check").stdout.splitlines()[-1].startswith("1 required failed; advisory findings are")
     printed = command.json("check")
     assert (printed["returncode"], printed["exit_code"]) == (7, 7)
     failed = [
