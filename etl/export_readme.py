@@ -42,7 +42,7 @@ pandas:
 import pandas as pd
 
 table = pd.read_csv("{path}", dtype_backend="numpy_nullable", keep_default_na=False, na_values=[""])
-print(table.head(10))
+{dates}print(table.head(10))
 ```
 
 Spark:
@@ -73,7 +73,7 @@ pandas (with pyarrow):
 import pandas as pd
 
 table = pd.read_parquet("{path}", dtype_backend="numpy_nullable")
-print(table.head(10))
+{dates}print(table.head(10))
 ```
 
 Spark:
@@ -143,7 +143,12 @@ def _use(exported: "Exported", relations: Sequence["Relation"]) -> str:
     path = example.path(exported.format)
     glob = f"{path}/**/*.parquet" if example.is_partitioned else path
     where = " where location_code = 'CA'" if "location_code" in example.names else ""
-    return FORMATS[exported.format].use.format(path=path, glob=glob, where=where)
+    dates = "".join(
+        f'table["{column.name}"] = pd.to_datetime(table["{column.name}"])\n'
+        for column in example.columns
+        if column.type == "date"
+    )
+    return FORMATS[exported.format].use.format(path=path, glob=glob, where=where, dates=dates)
 
 
 def _section(exported: "Exported", relation: "Relation") -> Iterator[str]:

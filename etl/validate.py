@@ -39,4 +39,13 @@ def as_text(checks: list[Check]) -> str:
     lines = [
         f"{check.outcome:<8}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, verdict(checks)])
+
+
+def verdict(checks: list[Check]) -> str:
+    """What the outcomes come to, in one line."""
+    failed = sum(check.kind == "required" and check.outcome == "FAILED" for check in checks)
+    return (
+        f"{failed} required failed{'' if failed else ': what is loaded is sound'};"
+        " advisory findings are about what was published, and fail nothing: docs/data-quality.md"
+    )

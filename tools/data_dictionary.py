@@ -1,13 +1,12 @@
 """Writes `docs/data-dictionary.md` from the live schema's comments and the declaration: `make dictionary`.
 
-Examples are of California and the nation on 2021-03-07, the last day, as the snapshot has them.
+Examples are of California on 2021-03-07, the last day, as the snapshot has them, else of the nation or others.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from live_schema import Column, Table, fresh_database, read_tables
+from live_schema import Column, Table, fresh_database, read_functions, read_tables
 from psycopg2 import sql
 
 from etl.database import Connection, fetch_all
@@ -21,13 +20,13 @@ HEAD = """# Data dictionary
 
 Made by `make dictionary` from the comments of the schema and from `etl/declaration.py`; a test fails when it is
 out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
-"Null" says when a value may be missing: a null always means "not published", never zero. Examples are California on
-2021-03-07, for figures that it lacks another location; those of views are from the same day, or the last full week.
+"Null" says when a value may be missing: a null always means "not published", never zero. Examples are of California
+on 2021-03-07 (or its last full week); where it has no value, of the location whose code stands behind the example.
 
 Tables: {tables}.
 
-Views for analysts: {views}. `main.py psql` finds them without `mart.`; questions that they answer are in
-[sql/examples](../sql/examples).
+Views for analysts: {views}; and [functions](#functions) that show the past. `main.py psql` finds
+them without `mart.`; questions that they answer are in [sql/examples](../sql/examples).
 """
 
 
@@ -45,12 +44,19 @@ def dictionary(conn: Connection) -> str:
         tables=", ".join(link(table) for table in tables if table.schema != VIEWS),
         views=", ".join(link(table) for table in tables if table.schema == VIEWS),
     )
-    return head + "".join(line for table in tables for line in section(conn, table))
+    return head + "".join(line for table in tables for line in section(conn, table)) + "".join(functions(conn))
 
 
 def link(table: Table) -> str:
     """Leads to the table's section."""
     return f"[{table.full_name}](#{table.full_name.replace('.', '')})"
+
+
+def functions(conn: Connection) -> Iterator[str]:
+    """A row per function that returns rows."""
+    yield "\n## Functions\n\n| function | rows as of | meaning |\n|---|---|---|\n"
+    for function in read_functions(conn, *SCHEMAS):
+        yield f"| `{function.call}` | `{function.rows_of}` | {function.comment} |\n"
 
 
 def section(conn: Connection, table: Table) -> Iterator[str]:
@@ -69,7 +75,7 @@ def section(conn: Connection, table: Table) -> Iterator[str]:
     for column in added:
         cells = (
             f"`{column.name}`", column.type, unit(table, column), path(table, column), null_rule(table, column),
-            example(examples.get(column.name)), column.comment,
+            examples.get(column.name, ""), column.comment,
         )  # fmt: skip
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
@@ -79,7 +85,7 @@ def view_columns(conn: Connection, view: Table) -> Iterator[str]:
     yield "\n| column | type | example | meaning |\n|---|---|---|---|\n"
     examples = example_row(conn, view)
     for column in view.columns:
-        yield f"| `{column.name}` | {column.type} | {example(examples.get(column.name))} | {column.comment} |\n"
+        yield f"| `{column.name}` | {column.type} | {examples.get(column.name, '')} | {column.comment} |\n"
 
 
 def column_is_copied(column: Column) -> bool:
@@ -139,44 +145,49 @@ def null_rule(table: Table, column: Column) -> str:
     return "for the nation; not published" if states else "for states"
 
 
-def example_row(conn: Connection, table: Table) -> dict[str, Any]:
-    """Values of one typical row by column: California's, and others' where California has none."""
+def example_row(conn: Connection, table: Table) -> dict[str, str]:
+    """Values of one typical row by column: California's, and others' where California has none, with their code."""
     names = [column.name for column in table.columns]
-    found: dict[str, Any] = {}
-    for condition in example_conditions(table):
+    found: dict[str, str] = {}
+    for place, condition in example_conditions(table):
         query = sql.SQL("select {columns} from {table} where {condition} order by 1, 2, 3, 4 limit 1").format(
             columns=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names),
             table=sql.Identifier(table.schema, table.name),
             condition=sql.SQL(condition),
         )
         for row in fetch_all(conn, query):
-            found = {name: found.get(name) or value for name, value in zip(names, row, strict=True)}
+            found = {name: example(value, place) for name, value in zip(names, row, strict=True) if value} | found
     return {name: value for name, value in found.items() if name not in VARYING}
 
 
-def example_conditions(table: Table) -> list[str]:
-    """Which rows serve as examples, the preferred one first."""
+def example_conditions(table: Table) -> list[tuple[str, str]]:
+    """Which rows serve as examples, each with the code to name, the preferred one first and without a code."""
     if table.schema == VIEWS:
         day = (
             "week_type = 'mmwr' and last_day = '2021-03-06'"
             if table.name == "weekly"
             else "report_date = '2021-03-07'"
         )
-        return [f"location_code = '{code}' and {day}" for code in ("CA", "US", "IA", "AL")]
+        return [
+            ("" if code == "CA" else code, f"location_code = '{code}' and {day}") for code in ("CA", "US", "IA", "AL")
+        ]
     if table.schema != "public":
         return []
     if table.name in TABLES:
-        return [f"location_id = {location} and report_date = '2021-03-07'" for location in (6, 0)]
-    return ["true"]
+        return [
+            ("", "location_id = 6 and report_date = '2021-03-07'"),
+            ("US", "location_id = 0 and report_date = '2021-03-07'"),
+        ]
+    return [("", "true")]
 
 
 # What every load makes anew: an example of it would change the file with each making.
 VARYING = ("known_from", "first_seen_at", "last_seen_at", "run_id", "document_id", "sites")
 
 
-def example(value: str | None) -> str:
-    """A value as code, or nothing."""
-    return f"`{value}`" if value else ""
+def example(value: str, place: str) -> str:
+    """A value as code, with the location that it is of unless that goes without saying."""
+    return f"`{value}` ({place})" if place else f"`{value}`"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,17 @@ where
 order by namespace.nspname <> 'public', namespace.nspname, relation.oid, attribute.attnum
 """
 
+FUNCTIONS = """
+select
+    format('%%s.%%s(%%s)', namespace.nspname, function.proname, pg_get_function_arguments(function.oid)),
+    replace(pg_get_function_result(function.oid), 'SETOF ', ''),
+    obj_description(function.oid, 'pg_proc')
+from pg_proc as function
+inner join pg_namespace as namespace on function.pronamespace = namespace.oid
+where namespace.nspname = any(%s) and function.proretset
+order by namespace.nspname <> 'mart', function.oid
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -73,6 +84,20 @@ def read_tables(conn: Connection, *schemas: str) -> list[Table]:
     for namespace, table, comment, *column in fetch_all(conn, COLUMNS, (list(schemas),)):
         tables.setdefault((namespace, table, comment), []).append(Column(*column))
     return [Table(*key, tuple(columns)) for key, columns in tables.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that returns rows, like those of a table or view; `call` is its name with its arguments."""
+
+    call: str
+    rows_of: str
+    comment: str
+
+
+def read_functions(conn: Connection, *schemas: str) -> list[Function]:
+    """The functions of some schemas that return rows, those of `mart` first."""
+    return [Function(*row) for row in fetch_all(conn, FUNCTIONS, (list(schemas),))]
 
 
 @contextmanager

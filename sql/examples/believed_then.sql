@@ -3,10 +3,19 @@
 -- Needs revisions: a database that was loaded once from the snapshot has none.
 
 with
+place as (
+    select
+        location_id,
+        location_code
+    from location_dimension
+    where location_code = 'CA'
+),
+
 first_load as (
-    select min(known_at) as known_at
-    from ops.document_load
-    where location_id = 6 and outcome = 'loaded'
+    select min(load.known_at) as known_at
+    from ops.document_load as load
+    inner join place using (location_id)
+    where load.outcome = 'loaded'
 )
 
 select
@@ -19,7 +28,7 @@ from first_load
 cross join mart.daily_summary_as_of(first_load.known_at) as believed
 full join mart.daily_summary as current using (location_code, report_date)
 where
-    location_code = 'CA'
+    location_code = (select place.location_code from place)
     and (believed.total_cases, believed.total_deaths) is distinct from (current.total_cases, current.total_deaths)
 order by report_date desc;
 

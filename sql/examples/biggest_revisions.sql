@@ -1,5 +1,6 @@
 -- Which numbers of cases and deaths were revised the most?
--- Needs revisions: a database that was loaded once from the snapshot has none.
+-- Needs revisions: a database that was loaded once from the snapshot has none. The kind says whether the source revised a
+-- number, withdrew the day (no new value), or another source than before was loaded (source_changed).
 
 select
     location_code,
@@ -10,7 +11,7 @@ select
     new_value - old_value as difference,
     kind
 from mart.revision_history
-where measure in ('total_cases', 'total_deaths') and kind = 'revised'
+where measure in ('total_cases', 'total_deaths')
 order by abs(new_value - old_value) desc nulls last, location_code asc, report_date asc, measure asc
 limit 20;
 

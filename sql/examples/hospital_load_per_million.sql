@@ -1,5 +1,6 @@
 -- Where were the hospitals fullest of COVID patients, and when?
--- The highest 7-day mean of patients per million people in each location. Not every location published patients.
+-- The highest 7-day mean of patients per million people in each location, over the whole series: in some places that was
+-- in the spring of 2020; with report_date >= '2020-10-01' it is the winter's. Not every location published patients.
 
 with
 peak as (

@@ -26,7 +26,7 @@ begin
         );
         execute format(
             'comment on function history.%I(timestamptz) is %L',
-            tracked || '_as_of', format('The rows of %s as they were believed at an instant.', tracked)
+            tracked || '_as_of', format('The rows of %s as they were believed at an instant; before the warehouse''s first load there are none.', tracked)
         );
     end loop;
 end

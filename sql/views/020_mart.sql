@@ -35,14 +35,14 @@ comment on column mart.daily_summary.name is 'Name of the location.';
 comment on column mart.daily_summary.location_type is 'nation, state or territory: do not add up the nation and its parts.';
 comment on column mart.daily_summary.report_date is 'Reporting day, as labelled by the source.';
 comment on column mart.daily_summary.total_cases is 'Confirmed plus probable cases, people, cumulative.';
-comment on column mart.daily_summary.new_cases is 'total_cases minus its value of the day before.';
-comment on column mart.daily_summary.total_tests is 'Test results, cumulative; the unit differs between states.';
-comment on column mart.daily_summary.new_tests is 'total_tests minus its value of the day before.';
+comment on column mart.daily_summary.new_cases is 'The source''s own change of total_cases from the prior day (cases_fact.total_cases_change_from_prior_day); mart.new_per_day.new_cases is our own subtraction.';
+comment on column mart.daily_summary.total_tests is 'Test results, cumulative; the unit differs between states: cases_dimension.total_tests_source names it.';
+comment on column mart.daily_summary.new_tests is 'The source''s own change of total_tests from the prior day (testing_fact.total_tests_change_from_prior_day); mart.new_per_day.new_tests is our own subtraction.';
 comment on column mart.daily_summary.currently_hospitalized is 'People in hospital on the day.';
 comment on column mart.daily_summary.currently_in_icu is 'People in intensive care on the day.';
 comment on column mart.daily_summary.currently_on_ventilator is 'People on a ventilator on the day.';
 comment on column mart.daily_summary.total_deaths is 'Confirmed plus probable deaths, people, cumulative.';
-comment on column mart.daily_summary.new_deaths is 'total_deaths minus its value of the day before.';
+comment on column mart.daily_summary.new_deaths is 'The source''s own change of total_deaths from the prior day (death_fact.total_deaths_change_from_prior_day); mart.new_per_day.new_deaths is our own subtraction.';
 comment on column mart.daily_summary.states_reporting is 'States and territories with a row on the day; the nation only.';
 comment on column mart.daily_summary.data_quality_grade is 'The source''s grade of the state''s reporting; states only.';
 comment on column mart.daily_summary.population is 'Inhabitants.';
@@ -77,4 +77,4 @@ language sql stable parallel safe as $body$
     left join history.hospitalization_fact_as_of(at) as hospital using (location_id, report_date)
     left join history.death_fact_as_of(at) as deaths using (location_id, report_date)
 $body$;
-comment on function mart.daily_summary_as_of(timestamptz) is 'mart.daily_summary as it would have been at an instant.';
+comment on function mart.daily_summary_as_of(timestamptz) is 'mart.daily_summary as it would have been at an instant. Instants are those at which this warehouse learned: before its first load there are no rows.';

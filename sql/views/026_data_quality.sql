@@ -4,13 +4,34 @@ create or replace view mart.data_quality as
 with
 daily as (
     select
+        location.location_id,
+        report_date,
+        summary.total_cases,
+        summary.total_tests,
+        summary.total_deaths,
+        new.new_cases,
+        new.new_tests,
+        new.new_deaths,
+        avg(new.new_cases) over week_before as usual_cases,
+        array_agg(new.new_deaths) over week_before as deaths_of_week
+    from mart.new_per_day as new
+    inner join mart.daily_summary as summary using (location_code, report_date)
+    inner join location_dimension as location using (location_code)
+    window week_before as (
+        partition by location.location_id order by report_date
+        range between interval '7 days' preceding and interval '1 day' preceding
+    )
+),
+
+many_deaths as (
+    -- Of deaths the median: a backlog is often published over days, and would raise the mean that it is compared with.
+    select
         location_id,
         report_date,
-        total_cases_change_from_prior_day as new_cases,
-        avg(total_cases_change_from_prior_day) over (
-            partition by location_id order by report_date range between interval '7 days' preceding and interval '1 day' preceding
-        ) as usual_cases
-    from cases_fact
+        new_deaths,
+        (select percentile_cont(0.5) within group (order by day) from unnest(deaths_of_week) as day) as usual_deaths
+    from daily
+    where new_deaths >= 100
 ),
 
 coverage as (
@@ -29,9 +50,9 @@ doubt as (
         'falling total of cases' as finding,
         'total_cases' as measure,
         total_cases as value,
-        total_cases - total_cases_change_from_prior_day as compared_with
-    from cases_fact
-    where total_cases_change_from_prior_day < 0
+        total_cases - new_cases as compared_with
+    from daily
+    where new_cases < 0
     union all
     select
         location_id,
@@ -39,9 +60,9 @@ doubt as (
         'falling total of tests',
         'total_tests',
         total_tests,
-        total_tests - total_tests_change_from_prior_day
-    from testing_fact
-    where total_tests_change_from_prior_day < 0
+        total_tests - new_tests
+    from daily
+    where new_tests < 0
     union all
     select
         location_id,
@@ -49,19 +70,39 @@ doubt as (
         'falling total of deaths',
         'total_deaths',
         total_deaths,
-        total_deaths - total_deaths_change_from_prior_day
-    from death_fact
-    where total_deaths_change_from_prior_day < 0
+        total_deaths - new_deaths
+    from daily
+    where new_deaths < 0
     union all
     select
         location_id,
         report_date,
         'jumps of new cases',
-        'total_cases_change_from_prior_day',
+        'new_cases',
         new_cases,
         round(usual_cases, 3)
     from daily
     where new_cases >= 1000 and new_cases > 5 * usual_cases
+    union all
+    select
+        location_id,
+        report_date,
+        'jumps of new deaths',
+        'new_deaths',
+        new_deaths,
+        usual_deaths
+    from many_deaths
+    where new_deaths > 5 * usual_deaths
+    union all
+    select
+        location_id,
+        report_date,
+        'days without new cases',
+        'new_cases',
+        new_cases,
+        round(usual_cases, 3)
+    from daily
+    where new_cases = 0 and usual_cases >= 1000
     union all
     select
         fact.location_id,
@@ -300,7 +341,7 @@ comment on column mart.data_quality.name is 'Name of the location.';
 comment on column mart.data_quality.location_type is 'nation, state or territory.';
 comment on column mart.data_quality.report_date is 'Reporting day of the finding; of missing days the day without a report.';
 comment on column mart.data_quality.finding is 'What is doubtful: the name of a check in sql/checks/validate.sql, which says what it means.';
-comment on column mart.data_quality.measure is 'Column that is doubtful.';
+comment on column mart.data_quality.measure is 'Column that is doubtful: of a fact, of cases_dimension, or of mart.new_per_day (new_*).';
 comment on column mart.data_quality.value is 'The figure, in the unit of the measure; null for missing days, missing figures and grades.';
-comment on column mart.data_quality.compared_with is 'What it was compared with, in the same unit: the day before, the mean of the week before, the larger group of patients, or the sum. Not additive.';
+comment on column mart.data_quality.compared_with is 'What it was compared with, in the same unit: the calendar day before, the mean or (deaths) the median of the 7 days before, the larger group of patients, or the sum. Not additive.';
 comment on column mart.data_quality.data_quality_grade is 'The source''s own grade of the day, A+ to F; null for missing days and where it gave none.';

@@ -26,12 +26,12 @@ def spawn(loaded_dsn: str, tmp_path: Path) -> Iterator[Spawn]:
     """Starts the command at a terminal, in a folder, with variables and a home of its own."""
     started = []
 
-    def start(*arguments: str, cwd: Path = config.ROOT, **environ: str) -> "pexpect.spawn[str]":
+    def start(*arguments: str, cwd: Path = config.ROOT, columns: int = 250, **environ: str) -> "pexpect.spawn[str]":
         variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "dumb", "DATABASE_URL": loaded_dsn}
         variables |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
         terminal = pexpect.spawn(
             sys.executable, [str(MAIN), "psql", *arguments], cwd=cwd, env=variables | environ, encoding="utf-8",
-            timeout=60, dimensions=(60, 250), echo=False,
+            timeout=60, dimensions=(60, columns), echo=False,
         )  # fmt: skip
         started.append(terminal)
         return terminal
@@ -73,6 +73,36 @@ def test_the_greeting_lists_the_views_and_examples_that_run(spawn: Spawn, loaded
         shown = answer(terminal, example)
         assert "rows)" in shown
         assert "Time: " in shown
+    leave(terminal)
+
+
+def test_the_greeting_says_what_is_loaded_and_where_columns_are_explained(spawn: Spawn) -> None:
+    terminal = spawn()
+    terminal.expect(PROMPT)
+    assert (
+        "Loaded: 57 locations to 2021-03-07, last from snapshot."
+        " What every column means: docs/data-dictionary.md\r\n" in str(terminal.before)
+    )
+    leave(terminal)
+
+
+def test_a_database_with_nothing_loaded_is_greeted_with_what_to_do(spawn: Spawn, dsn: str) -> None:
+    terminal = spawn(DATABASE_URL=dsn)
+    terminal.expect("Nothing is loaded yet: leave with \\\\q and run `main.py load`.")
+    terminal.expect(PROMPT)
+    assert "ERROR" not in str(terminal.before)
+    leave(terminal)
+
+
+def test_the_examples_of_the_greeting_fit_in_120_columns(spawn: Spawn) -> None:
+    terminal = spawn(PAGER="cat", columns=120)
+    terminal.expect(PROMPT)
+    examples = re.findall(r"^  (\\i .*\.sql)\r?$", str(terminal.before), re.MULTILINE)
+    assert examples
+    for example in examples:
+        shown = answer(terminal, example)
+        assert "rows)" in shown
+        assert "RECORD" not in shown, example
     leave(terminal)
 
 

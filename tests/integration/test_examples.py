@@ -11,7 +11,7 @@ import pytest
 
 from etl import config, database, server
 from etl.config import ROOT
-from etl.database import Connection
+from etl.database import Connection, fetch_all
 from tests.conftest import copied
 from tests.documents import snapshot
 from tests.warehouse import Warehouse
@@ -86,6 +86,19 @@ def test_an_example_answers_as_it_says(example: Path, once: str, twice: str) -> 
     expected = cells([line.removeprefix("--") for line in shown[2].splitlines()])
     assert len(expected) > 1
     assert cells(result.stdout.splitlines())[: len(expected)] == expected
+
+
+def test_the_biggest_revisions_are_found_after_a_change_of_source_too(conn: Connection, tmp_path: Path) -> None:
+    revised = {"2021-01-15": {"cases": 2860000}}
+    for folder, revisions in (("one", {}), ("other", revised)):
+        (tmp_path / folder).mkdir()
+        warehouse = Warehouse(conn, tmp_path / folder)
+        warehouse.publish("states/ca/daily.json", history("ca", revisions))
+        assert warehouse.load().exit_code == 0
+    found = fetch_all(conn, (ROOT / "sql/examples/biggest_revisions.sql").read_text())
+    assert [(day.isoformat(), old, new, kind) for _, day, _, old, new, _, kind in found] == [
+        ("2021-01-15", 2859624, 2860000, "source_changed")
+    ]
 
 
 def test_the_documents_list_every_example_with_its_question() -> None:

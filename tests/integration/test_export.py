@@ -368,6 +368,7 @@ def test_the_snippets_of_the_readme_run(
         f"import duckdb\nfound = duckdb.sql({query!r}).to_arrow_table()\nassert found.num_rows == 10, found\n{pandas}"
     )
     script += "assert len(table) >= 19, table\n"
+    script += "assert [str(table[name].dtype)[:8] for name in table if name == 'report_date'] in ([], ['datetime']), table.dtypes\n"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path / "here", capture_output=True, text=True, check=False
     )

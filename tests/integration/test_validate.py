@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl import config, database, server, validate
-from etl.database import Connection
+from etl.database import Connection, fetch_all
 from tests.integration.test_load import days
 from tests.warehouse import Warehouse
 
@@ -24,6 +24,8 @@ SHIPPED = {
     "falling total of tests": 49,
     "falling total of deaths": 73,
     "jumps of new cases": 12,
+    "jumps of new deaths": 64,
+    "days without new cases": 207,
     "figures that went missing": 36,
     "more in intensive care than in hospital": 0,
     "more on ventilators than in intensive care": 57,
@@ -67,6 +69,51 @@ def test_the_document_explains_every_finding() -> None:
     assert table == SHIPPED
 
 
+def test_backlogs_of_deaths_are_found_also_where_they_take_days(loaded: Connection) -> None:
+    found = fetch_all(
+        loaded,
+        "select location_code, report_date::text, value, compared_with from mart.data_quality"
+        " where finding = 'jumps of new deaths' and location_code in ('IN', 'OH') order by 1, 2",
+    )
+    assert found == [
+        ("IN", "2021-02-04", 1546, 37),
+        ("OH", "2021-02-11", 721, 63),
+        ("OH", "2021-02-12", 2559, 63),
+        ("OH", "2021-02-13", 1204, 81),
+        ("OH", "2021-03-05", 467, 49),
+    ]
+
+
+def test_a_fall_that_the_source_did_not_report_is_found(conn: Connection, tmp_path: Path) -> None:
+    warehouse = Warehouse(conn, tmp_path)
+    warehouse.history(days(10) | {"2021-01-08": {"cases__total": 5}})
+    fell = fetch_all(conn, "select report_date::text from mart.new_per_day where cases_fell")
+    found = fetch_all(
+        conn,
+        "select report_date::text, value, compared_with from mart.data_quality"
+        " where finding = 'falling total of cases'",
+    )
+    assert (fell, found) == ([("2021-01-08",)], [("2021-01-08", 5, 70)])
+
+
+def test_what_differs_from_our_own_calculation_is_listed(loaded_dsn: str) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn, conn.cursor() as cursor:
+        cursor.execute(
+            "update testing_detail_fact set change_from_prior_day = 7"
+            " where location_id = 6 and report_date = '2021-01-02' and test_id = 2"
+        )
+        found = fetch_all(
+            conn,
+            "select location_code, report_date::text, finding, fact, test_type, unit, result, measure,"
+            " published_value, recomputed_value from mart.calculated_differences",
+        )
+        assert findings(conn)["changes that differ"] == 1
+    assert found == [
+        ("CA", "2021-01-02", "changes that differ", "testing_detail_fact", "pcr", "specimens", "total",
+         "change_from_prior_day", 7, 333131),
+    ]  # fmt: skip
+
+
 def test_an_empty_star_passes(conn: Connection) -> None:
     assert set(findings(conn).values()) == {0}
 
@@ -80,22 +127,25 @@ def test_an_empty_star_passes(conn: Connection) -> None:
         ("update history.cases_fact_revision set known_to = known_to - interval '1 us'", REQUIRED[3]),
         ("update cases_dimension set states_reporting = 224 where location_id = 0", REQUIRED[4]),
         ("delete from cases_dimension where location_id = 6 and report_date = '2021-01-02'", "missing days"),
-        (
-            "update cases_fact set total_cases_change_from_prior_day = -5 where location_id = 6",
-            "falling total of cases",
+        *(
+            (
+                f"update {fact} set total_{each} = 100 - extract(day from report_date) where location_id = 6",
+                f"falling total of {each}",
+            )
+            for each, fact in (("cases", "cases_fact"), ("tests", "testing_fact"), ("deaths", "death_fact"))
         ),
         (
-            "update testing_fact set total_tests_change_from_prior_day = -5 where location_id = 6",
-            "falling total of tests",
-        ),
-        (
-            "update death_fact set total_deaths_change_from_prior_day = -5 where location_id = 6",
-            "falling total of deaths",
-        ),
-        (
-            "update cases_fact set total_cases_change_from_prior_day ="
-            " case report_date when '2021-01-08' then 5000 else 10 end",
+            "update cases_fact set total_cases = total_cases + 5000 where location_id = 6 and report_date >= '2021-01-08'",
             "jumps of new cases",
+        ),
+        (
+            "update death_fact set total_deaths = case when report_date < '2021-01-08' then 10 else 110 end"
+            " where location_id = 6",
+            "jumps of new deaths",
+        ),
+        (
+            "update cases_fact set total_cases = 1000 * least(9, extract(day from report_date)) where location_id = 6",
+            "days without new cases",
         ),
         (
             "update hospitalization_fact set currently_in_icu = 9, currently_hospitalized = 8",
@@ -179,8 +229,12 @@ def test_the_command_prints_and_exits_by_the_required_checks(loaded_dsn: str, tm
     assert (
         "FAILED  advisory        24  falling total of cases: a running total below the day before\n" in found.stdout
     )
+    assert found.stdout.splitlines()[-1].startswith(
+        "0 required failed: what is loaded is sound; advisory findings are"
+    )
     with database.connect(config.Database(loaded_dsn)) as conn, conn.cursor() as cursor:
         cursor.execute("update cases_dimension set states_reporting = 224 where cases_id = 20210307")
+    assert command("check").stdout.splitlines()[-1].startswith("1 required failed; advisory findings are")
     printed = command.json("check")
     assert (printed["returncode"], printed["exit_code"]) == (7, 7)
     failed = [
