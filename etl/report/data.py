@@ -19,7 +19,7 @@ REVISIONS_PER_MEASURE = 5
 class Measure:
     """A column of `mart.rolling_7d` that has a curve.
 
-    What is counted anew each day is judged by its 7-day mean, `<column>_7d_mean`; a level by the published figure itself.
+    What is new each day is judged by its 7-day mean, `<column>_7d_mean`; a level by the published figure itself.
     """
 
     column: str

@@ -368,7 +368,7 @@ class StatesView {
   }
 
   coverageInWords({ places, people }) {
-    return `${places} of ${states.length} places, with ${number(people * 100, 0)}% of the people`;
+    return `${places} of ${states.length} places, with ${Math.floor(people * 100)}% of the people`;
   }
 
   get title() {

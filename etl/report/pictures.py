@@ -10,6 +10,9 @@ from etl.report.data import MEASURES, Curve, Location, Measure, Report
 
 WIDTH, HEIGHT, SCALE = 640, 260, 2
 ALL = "national-curves.png"
+# What bars and lines are.
+FLOW = "Cases, tests, deaths: bars for the day, 7-day mean as a line."
+LEVEL = "Patients: the published figure, as bars and line."
 
 
 def draw(report: Report, made_at: datetime) -> dict[str, bytes]:
@@ -17,14 +20,14 @@ def draw(report: Report, made_at: datetime) -> dict[str, bytes]:
     if report.nation is None:
         raise DatabaseError("the nation is not loaded, so it has no curves: run `main.py load --locations us` first")
     drawn = [_chart(measure, report.nation) for measure in MEASURES]
-    source = [
-        f"Data: The COVID Tracking Project at The Atlantic, CC BY 4.0, to {words.day(report.nation.last_day)}.",
-        "Bars: published for the day. Lines: 7-day mean, of patients the published figure. "
-        f"Made {words.day(made_at)}.",
-    ]
+    data = f"Data: The COVID Tracking Project at The Atlantic, CC BY 4.0, to {words.day(report.nation.last_day)}."
+    made = f"Made {words.day(made_at)}."
+    files = {
+        f"{measure.column}.png": _png(chart, [data, f"{LEVEL if measure.is_level else FLOW} {made}"])
+        for measure, chart in zip(MEASURES, drawn, strict=True)
+    }
     pairs = {"columns": 2, "concat": drawn, "spacing": {"row": 28, "column": 36}}
-    files = {f"{measure.column}.png": chart for measure, chart in zip(MEASURES, drawn, strict=True)}
-    return {name: _png(chart, source) for name, chart in (files | {ALL: pairs}).items()}
+    return files | {ALL: _png(pairs, [f"{data} {made}", f"{FLOW} {LEVEL}"])}
 
 
 def _chart(measure: Measure, nation: Location) -> dict[str, Any]:

@@ -23,6 +23,11 @@ class Found:
         return self.findings[:NEWEST]
 
     @property
+    def has_figures(self) -> bool:
+        """Whether the findings are about figures, not about grades or missing days."""
+        return any(finding.value is not None or finding.compared_with is not None for finding in self.findings)
+
+    @property
     def places(self) -> list[tuple[str, int]]:
         """The locations with their number of findings, those with most first."""
         return sorted(

@@ -74,7 +74,7 @@ def standing(state: Location, nation: Location | None) -> str:
     if nation:
         cases += f" (nation {number(nation.per_100k(nation.total_cases), 0)})"
     peak = _peak_share(state)
-    of_nation = _peak_share(nation) if nation else ""
+    of_nation = _peak_share(nation).replace(" per 100,000", "") if nation else ""
     peaks = [f"7-day peak {peak}{f' (nation {of_nation})' if of_nation else ''}"] if peak else []
     grade = f"grade {state.grade}" if state.grade and state.grade != "N/A" else "no grade"
     return "; ".join([cases, *peaks, grade])
@@ -85,4 +85,4 @@ def _peak_share(location: Location) -> str:
     measure = MEASURES[0]
     peak = location.curves[measure.column].peak
     share = location.per_100k(peak[1]) if peak else None
-    return f"{number(share, measure.decimals)} on {day(peak[0])}" if peak and share is not None else ""
+    return f"{number(share, measure.decimals)} per 100,000 on {day(peak[0])}" if peak and share is not None else ""
