@@ -9,4 +9,4 @@ select
     compared_with,
     data_quality_grade
 from mart.data_quality
-order by report_date desc, name, finding, measure;
+order by report_date desc, name asc, finding asc, measure asc;

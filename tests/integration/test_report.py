@@ -199,7 +199,10 @@ def test_every_state_is_compared_with_the_nation(loaded: Connection) -> None:
             f"{cases:,} cases per 100,000 people (nation 8,693); 7-day peak {rate} per 100,000 on {day}"
             f" (nation 74.7 on Jan 11, 2021); {f'grade {grade}' if grade else 'no grade'}; {found}"
         ) in text
-    assert "0 cases per 100,000 people (nation 8,693); no grade; 54 findings (grades that are none 54)." in text
+    assert (
+        "0 cases per 100,000 people (nation 8,693); no grade; 192 findings (poor grades 138, grades that are none 54)."
+        in text
+    )
 
 
 def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection) -> None:
