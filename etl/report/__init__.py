@@ -38,7 +38,7 @@ def write_pictures(conn: Connection, folder: Path) -> list[Path]:
     """
     from etl.report import data, pictures
 
-    return _write(folder, pictures.draw(data.read(conn)))
+    return _write(folder, pictures.draw(data.read(conn), datetime.now(UTC)))
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> list[Path]:

@@ -5,6 +5,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const DAY = 86_400_000;
 const START = Date.parse(data.first_day);
 const PER_PEOPLE = 100_000;
+// The nation has a rate on days on which places with this share of the people report; and a map names the highest and the
+// lowest of so many places or more.
+const ENOUGH_PEOPLE = 0.95;
+const ENOUGH_PLACES = 10;
 const nation = data.locations[data.nation];
 const states = Object.entries(data.locations).filter(([code]) => code !== data.nation);
 const measureOf = Object.fromEntries(data.measures.map((measure) => [measure.column, measure]));
@@ -14,9 +18,12 @@ const byId = (id) => document.getElementById(id);
 
 const at = (figures, location, day) => figures[day - location.first] ?? null;
 const valueAt = (location, column, day) => at(location.curves[column].values, location, day);
-const meanAt = (location, column, day) => at(location.curves[column].means, location, day);
-const shareOf = (mean, location) => (mean === null || location.population === null ? null : (mean * PER_PEOPLE) / location.population);
-const shareAt = (location, column, day) => shareOf(meanAt(location, column, day), location);
+// What a measure is judged by: the 7-day mean; of a level, which has none, the value itself.
+const figuresOf = (curve) => curve.means ?? curve.values;
+const figureAt = (location, column, day) => at(figuresOf(location.curves[column]), location, day);
+const shareOf = (figure, location) => (figure === null || location.population === null ? null : (figure * PER_PEOPLE) / location.population);
+const shareAt = (location, column, day) => shareOf(figureAt(location, column, day), location);
+const highestOf = (figures) => figures.reduce((highest, figure) => (figure !== null && (highest === null || figure > highest) ? figure : highest), null);
 
 // --- words ---
 
@@ -32,8 +39,11 @@ function number(value, decimals) {
   return value.toLocaleString("en-US", options).replace("-", "−");
 }
 
-function unitOf(measure) {
-  return measure.unit.replace(" a day", "");
+/** A value and, unless the measure is a level, its mean: parts of a sentence, the first of them the value. */
+function inFigures(measure, value, figure) {
+  if (value === null) return ["not published"];
+  const published = `${number(value)} ${measure.unit.replace(" a day", "")}`;
+  return measure.is_level ? [published] : [published, `, 7-day mean ${figure === null ? "not known" : number(figure)}`];
 }
 
 // --- elements ---
@@ -44,15 +54,15 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** A table in a region that can be scrolled, also by keyboard; `columns` are [title, is a number]. */
-function table(title, columns, rows) {
+/** A table in a region that can be scrolled, also by keyboard; `columns` are [title, is a number]; one row may be marked. */
+function table(title, columns, rows, marked = -1) {
   const cell = (tag, text, isNumber, scope) => {
     const made = element(tag, { textContent: text, className: isNumber ? "n" : "" });
     if (scope) made.scope = scope;
     return made;
   };
   const head = element("tr", {}, ...columns.map(([text, isNumber]) => cell("th", text, isNumber, "col")));
-  const body = rows.map((row) => element("tr", {}, ...row.map((text, index) =>
+  const body = rows.map((row, place) => element("tr", { className: place === marked ? "marked" : "" }, ...row.map((text, index) =>
     index === 0 ? cell("th", text, columns[0][1], "row") : cell("td", text, columns[index][1]))));
   const made = element("table", {}, element("caption", { textContent: title }), element("thead", {}, head), element("tbody", {}, ...body));
   const region = element("div", { className: "scroll", tabIndex: 0, role: "region" }, made);
@@ -68,6 +78,34 @@ function fillWhenOpened(details, make) {
     details.append(make());
   };
   details.addEventListener("toggle", details.fill);
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** The link next to one in a direction: of those in line with it the nearest, else the nearest of the others. */
+function neighbor(links, link, [right, down]) {
+  const place = (each) => { const box = each.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2, box.width, box.height]; };
+  const [x, y, width, height] = place(link);
+  const distances = links.map((each) => {
+    const [eachX, eachY] = place(each);
+    const [ahead, aside] = right ? [(eachX - x) * right, Math.abs(eachY - y) / height] : [(eachY - y) * down, Math.abs(eachX - x) / width];
+    return [each, ahead, aside < 0.5 ? ahead : 1e6 + ahead + aside * 3 * (right ? width : height)];
+  });
+  return distances.filter(([, ahead]) => ahead > 1).sort((a, b) => a[2] - b[2])[0]?.[0];
+}
+
+/** Makes of many links one stop of the Tab key, with arrow keys between them. */
+function rove(links) {
+  const choose = (link) => links.forEach((each) => { each.tabIndex = each === link ? 0 : -1; });
+  choose(links[0]);
+  for (const link of links) {
+    link.addEventListener("focus", () => choose(link));
+    link.addEventListener("keydown", (event) => {
+      if (!(event.key in ARROWS) || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      neighbor(links, link, ARROWS[event.key])?.focus();
+    });
+  }
 }
 
 // --- drawing ---
@@ -151,6 +189,8 @@ class Charts {
     const heading = element(this.container.dataset.heading, { textContent: measure.title });
     const [caption, finding, plot, readout, details] = ["figcaption", ".finding", ".plot", ".readout", "details"].map((each) => figure.querySelector(each));
     caption.prepend(heading);
+    const owner = element("span", { className: "unseen", textContent: `, ${this.location.name}` });
+    details.firstElementChild.append(`Table: ${measure.title.toLowerCase()}`, owner);
     finding.textContent = curve.finding;
     this.container.append(figure);
     if (curve.values.every((value) => value === null)) {
@@ -169,8 +209,8 @@ class Charts {
     const { curves, first } = this.location;
     const curve = curves[measure.column];
     const rows = Array.from({ length: data.days }, (_, day) => ({
-      day: time(day), value: at(curve.values, this.location, day), mean: at(curve.means, this.location, day),
-      peak: day === curve.peak ? number(curve.means[day - first]) : null,
+      day: time(day), value: at(curve.values, this.location, day), figure: at(figuresOf(curve), this.location, day),
+      peak: day === curve.peak ? number(figuresOf(curve)[day - first]) : null,
     }));
     return draw("curve", plot, rows);
   }
@@ -198,6 +238,7 @@ class Charts {
 
   press(event) {
     const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -7, PageUp: 7, Home: -Infinity, End: Infinity };
+    if (event.key === "Escape") this.show(this.last, false);
     if (!(event.key in steps) || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.show(this.day + steps[event.key], true);
@@ -210,20 +251,25 @@ class Charts {
   }
 
   update({ measure, plot, readout, view }, marked) {
-    const value = valueAt(this.location, measure.column, this.day);
-    const mean = meanAt(this.location, measure.column, this.day);
-    const figures = [`${number(value)} ${unitOf(measure)}`, `, mean ${number(mean)}`];
-    readout.replaceChildren(`${inWords(this.day)}: `, element("b", { textContent: figures[0] }), figures[1]);
+    const { column } = measure;
+    const figures = inFigures(measure, valueAt(this.location, column, this.day), figureAt(this.location, column, this.day));
+    readout.replaceChildren(`${inWords(this.day)}: `, element("b", { textContent: figures[0] }), ...figures.slice(1));
     plot.setAttribute("aria-valuenow", this.day);
     plot.setAttribute("aria-valuetext", `${inWords(this.day)}: ${figures.join("")}`);
     view?.signal("shown", marked ? time(this.day) : 0).run();
   }
 
+  /** The newest day first; from the first day on that has a value. */
   table(measure) {
-    const { values, means } = this.location.curves[measure.column];
-    const rows = values.map((value, index) => [isoDay(this.location.first + index), number(value), number(means[index])]);
-    const columns = [["Day", false], [measure.title, true], ["7-day mean", true]];
-    return table(`${this.location.name}: ${measure.title.toLowerCase()}, ${measure.unit}`, columns, rows);
+    const { values, means, peak } = this.location.curves[measure.column];
+    const { first, name } = this.location;
+    const start = values.findIndex((value) => value !== null);
+    const rows = values.map((value, index) => [
+      `${isoDay(first + index)}${first + index === peak ? " (peak)" : ""}`, number(value), ...(means ? [number(means[index])] : []),
+    ]).slice(start).reverse();
+    const columns = [["Day", false], [measure.title, true], ["7-day mean", true]].slice(0, means ? 3 : 2);
+    const marked = peak === null ? -1 : values.length - 1 - (peak - first);
+    return table(`${name}: ${measure.title.toLowerCase()}, ${measure.unit}`, columns, rows, marked);
   }
 }
 
@@ -235,32 +281,106 @@ class StatesView {
     this.multiples = [...document.querySelectorAll(".multiples a")];
     this.measure = data.measures[0];
     this.day = data.shown_day;
+    this.people = states.reduce((sum, [, location]) => sum + (location.population ?? 0), 0);
     this.listen();
     this.showMeasure();
+    this.followAddress();
   }
 
   listen() {
     byId("measure").addEventListener("change", (event) => {
       this.measure = measureOf[event.target.value];
       this.showMeasure();
+      this.writeAddress();
     });
     byId("slider").addEventListener("input", (event) => this.showDay(Number(event.target.value)));
-    byId("day").addEventListener("change", (event) => {
-      if (event.target.checkValidity()) this.showDay(Math.round((event.target.valueAsNumber - START) / DAY));
-    });
+    byId("slider").addEventListener("change", () => this.writeAddress());
+    byId("day").addEventListener("change", (event) => this.choose(event.target));
     document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
-    for (const tile of this.tiles) {
-      for (const type of ["pointerenter", "focus"]) tile.addEventListener(type, () => this.read(tile));
-    }
+    window.addEventListener("hashchange", () => this.followAddress());
+    for (const tile of this.tiles) this.listenTo(tile);
+    rove(this.tiles);
+    rove(this.multiples);
     fillWhenOpened(byId("map-table"), () => this.table());
-    fillWhenOpened(byId("multiples-table"), () => this.peakTable());
+    fillWhenOpened(byId("multiples-table"), () => this.highestTable());
+  }
+
+  /** A tile is read when it is pointed at or reached by keyboard; by touch at first, and followed when touched again. */
+  listenTo(tile) {
+    for (const type of ["pointerenter", "focus"]) tile.addEventListener(type, () => this.read(tile));
+    tile.addEventListener("keydown", (event) => { if (event.key === "Escape") this.advise(); });
+    tile.addEventListener("click", (event) => {
+      if (event.pointerType !== "touch" || this.touched === tile) return;
+      event.preventDefault();
+      this.touched = tile;
+      this.read(tile);
+      byId("map-readout").append(". Touch it again for its curves.");
+    });
+  }
+
+  choose(input) {
+    const isGood = input.checkValidity();
+    byId("day-trouble").textContent = isGood ? "" : `Choose a day from ${inWords(0)} to ${inWords(data.days - 1)}.`;
+    input.setAttribute("aria-invalid", !isGood);
+    if (!isGood) return;
+    this.showDay(Math.round((input.valueAsNumber - START) / DAY));
+    this.writeAddress();
+  }
+
+  // --- the address: #map/new_deaths/2021-01-11 ---
+
+  writeAddress() {
+    history.replaceState(null, "", `#map/${this.measure.column}/${isoDay(this.day)}`);
+  }
+
+  followAddress() {
+    const [part, column, day] = location.hash.slice(1).split("/");
+    const index = Math.round((Date.parse(day) - START) / DAY);
+    if (part !== "map" || !(column in measureOf) || !(index >= 0 && index < data.days)) return;
+    this.measure = measureOf[column];
+    this.day = index;
+    this.showMeasure();
+    byId("map").scrollIntoView();
+  }
+
+  // --- figures ---
+
+  share(location) {
+    return shareAt(location, this.measure.column, this.day);
+  }
+
+  words(share) {
+    return number(share, this.measure.decimals);
+  }
+
+  /** The step of the colors, by the figure as it is printed: so that it lies between the limits that are printed. */
+  step(share) {
+    if (share === null) return "unknown";
+    const printed = Number(this.words(share).replaceAll(",", "").replace("−", "-"));
+    return `step-${this.measure.bounds.filter((bound) => printed >= bound).length}`;
+  }
+
+  /** How many places have a figure of a day, and which share of the people lives there. */
+  coverage(day) {
+    const known = states.filter(([, location]) => figureAt(location, this.measure.column, day) !== null);
+    const people = known.reduce((sum, [, location]) => sum + (location.population ?? 0), 0);
+    return { places: known.length, people: this.people ? people / this.people : 0 };
+  }
+
+  coverageInWords({ places, people }) {
+    return `${places} of ${states.length} places, with ${Math.floor(people * 100)}% of the people`;
   }
 
   get title() {
     return `${this.measure.title} per 100,000 people`;
   }
 
+  // --- the map ---
+
   showMeasure() {
+    byId("measure").value = this.measure.column;
+    this.coverages = Array.from({ length: data.days }, (_, day) => this.coverage(day));
+    this.national = this.coverages.map(({ people }, day) => (nation && people >= ENOUGH_PEOPLE ? shareAt(nation, this.measure.column, day) : null));
     this.showLegend();
     this.showDay(this.day);
     this.showMultiples();
@@ -271,108 +391,131 @@ class StatesView {
     byId("slider").value = day;
     byId("slider").setAttribute("aria-valuetext", inWords(day));
     byId("day").value = isoDay(day);
-    byId("map-title").textContent = `${this.title}, mean of the seven days to ${inWords(day)}`;
-    byId("map-finding").textContent = this.finding();
+    byId("day").setAttribute("aria-invalid", "false");
+    byId("day-trouble").textContent = "";
+    byId("map-title").textContent = `${this.title}, ${this.measure.is_level ? "" : "mean of the seven days to "}${inWords(day)}`;
+    byId("map-finding").textContent = `${this.extremes()} ${this.ofNation()}`;
     byId("map-caution").textContent = this.measure.column === "new_tests" ? "Tests are counted in different units by different states." : "";
     for (const tile of this.tiles) this.showTile(tile);
-    byId("map-readout").textContent = "Point at a tile, or move to it with Tab, to read its figures.";
+    this.advise();
     byId("map-table").fill();
   }
 
-  share(location) {
-    return shareAt(location, this.measure.column, this.day);
-  }
-
-  words(share) {
-    return number(share, this.measure.decimals);
-  }
-
-  finding() {
+  extremes() {
     const known = states.map(([, location]) => [location.name, this.share(location)]).filter(([, share]) => share !== null);
-    if (known.length === 0) return "No state has figures for all of these seven days.";
+    if (known.length === 0) return this.measure.is_level ? "No place published a figure." : "No place has figures for all of these seven days.";
+    if (known.length < ENOUGH_PLACES) return "Too few places to name the highest and the lowest.";
     known.sort((a, b) => b[1] - a[1]);
-    const extreme = ([name, share]) => `${name} (${this.words(share)})`;
-    const national = nation && this.share(nation) !== null ? ` The nation: ${this.words(this.share(nation))}.` : "";
-    const unknown = states.length - known.length;
-    const missing = unknown ? ` Not known for ${unknown} of ${states.length}.` : "";
-    return `Highest in ${extreme(known[0])}, lowest in ${extreme(known.at(-1))}.${national}${missing}`;
+    const [highest, lowest] = [known[0], known.at(-1)].map(([, share]) => this.words(share));
+    const where = (words) => {
+      const names = known.filter(([, share]) => this.words(share) === words).map(([name]) => name);
+      return names.length === 1 ? names[0] : `${names.length} places`;
+    };
+    return highest === lowest ? `${highest} in all places that report.` : `Highest: ${highest} in ${where(highest)}; lowest: ${lowest} in ${where(lowest)}.`;
   }
 
-  step(share) {
-    return share === null ? "unknown" : `step-${this.measure.bounds.filter((bound) => share >= bound).length}`;
+  /** The nation's rate; and where not all report, who does. */
+  ofNation() {
+    const coverage = this.coverages[this.day];
+    const share = this.national[this.day];
+    const rate = share === null ? "" : `The nation: ${this.words(share)}. `;
+    if (coverage.places === states.length) return rate;
+    const tooFew = nation && coverage.people < ENOUGH_PEOPLE ? ": too few for a rate of the nation" : "";
+    return `${rate}Reported by ${this.coverageInWords(coverage)}${tooFew}.`;
   }
 
   showTile(tile) {
     const location = data.locations[tile.dataset.location];
     const share = this.share(location);
     tile.className = this.step(share);
-    tile.lastElementChild.textContent = share === null ? "n/a" : this.words(share);
-    tile.setAttribute("aria-label", `${tile.dataset.location} ${tile.lastElementChild.textContent}, ${location.name}`);
+    tile.lastElementChild.textContent = this.words(share);
+    tile.setAttribute("aria-label", `${tile.dataset.location} ${share === null ? "not known" : this.words(share)}, ${location.name}`);
+  }
+
+  advise() {
+    this.touched = null;
+    byId("map-readout").textContent = matchMedia("(hover: none)").matches
+      ? "Touch a tile to read its figures, and again for its curves."
+      : "Point at a tile, or move from tile to tile with the arrow keys, to read its figures. A tile leads to its state.";
   }
 
   read(tile) {
     const location = data.locations[tile.dataset.location];
     const { column } = this.measure;
-    const figures = `${this.words(this.share(location))} per 100,000 people`;
-    const rest = `; mean ${number(meanAt(location, column, this.day))} ${this.measure.unit}; on the day ${number(valueAt(location, column, this.day))}`;
-    byId("map-readout").replaceChildren(`${location.name}: `, element("b", { textContent: figures }), rest);
+    const share = this.share(location);
+    const figures = inFigures(this.measure, valueAt(location, column, this.day), figureAt(location, column, this.day)).join("");
+    const rate = share === null ? [] : [element("b", { textContent: `${this.words(share)} per 100,000 people` }), "; "];
+    byId("map-readout").replaceChildren(`${location.name}: `, ...rate, figures);
   }
 
   showLegend() {
-    const bounds = this.measure.bounds;
+    const { bounds } = this.measure;
+    const limit = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 6 });
     const text = (step) => {
-      if (step === 0) return `below ${number(bounds[0])}`;
-      return step === bounds.length ? `${number(bounds.at(-1))} and more` : `${number(bounds[step - 1])}–${number(bounds[step])}`;
+      if (step === 0) return `below ${limit(bounds[0])}`;
+      const reach = step === bounds.length && this.top > bounds.at(-1) ? ` to ${this.words(this.top)}` : "";
+      return `from ${limit(bounds[step - 1])}${reach}`;
     };
     const items = Array.from({ length: bounds.length + 1 }, (_, step) => element("li", { className: `step-${step}`, textContent: text(step) }));
     byId("legend").replaceChildren(...items, element("li", { className: "unknown", textContent: "not known" }));
   }
 
   table() {
-    const { column } = this.measure;
-    const columns = [["State or territory", false], ["Per 100,000 people", true], ["7-day mean", true], ["On the day", true]];
+    const { column, is_level: isLevel, unit } = this.measure;
+    const columns = [["State or territory", false], ["Per 100,000 people", true], ...(isLevel ? [[unit, true]] : [["7-day mean", true], ["On the day", true]])];
     const rows = states.map(([, location]) => [
-      location.name, this.words(this.share(location)), number(meanAt(location, column, this.day)), number(valueAt(location, column, this.day)),
+      location.name, this.words(this.share(location)), ...(isLevel ? [] : [number(figureAt(location, column, this.day))]), number(valueAt(location, column, this.day)),
     ]);
     return table(`${this.measure.title}, ${inWords(this.day)}`, columns, rows);
   }
 
   // --- small multiples ---
 
-  peak(location) {
-    const { peak, means } = location.curves[this.measure.column];
-    return peak === null ? null : { day: peak, share: shareOf(means[peak - location.first], location) };
+  /** The highest figure per 100,000 people of all days; null where none is known. */
+  highest(location) {
+    return shareOf(highestOf(figuresOf(location.curves[this.measure.column])), location);
   }
 
   get top() {
-    return Math.max(1e-6, ...Object.values(data.locations).map((location) => this.peak(location)?.share ?? 0));
+    return Math.max(1e-6, ...states.map(([, location]) => this.highest(location) ?? 0));
   }
 
   showMultiples() {
-    byId("multiples-title").textContent = `${this.title}, 7-day mean, ${inWords(0)} – ${inWords(data.days - 1)}`;
-    byId("multiples-scale").textContent = `from 0 to ${this.words(this.top)}`;
+    const { top, measure } = this;
+    byId("multiples-title").textContent = `${this.title}, ${measure.is_level ? "" : "7-day mean, "}${inWords(0)} – ${inWords(data.days - 1)}`;
+    byId("multiples-scale").textContent = `from 0 to ${this.words(top)}`;
+    byId("nation-key").hidden = this.national.every((share) => share === null);
+    byId("nation-coverage").textContent = this.coverageOfLine();
     for (const link of this.multiples) {
       const location = data.locations[link.dataset.location];
-      link.querySelector(".peak").textContent = this.words(this.peak(location)?.share ?? null);
-      whenSeen(link, () => draw("multiple", link.querySelector(".mini"), this.rows(location), { top: this.top }));
+      link.querySelector(".peak").textContent = this.words(this.highest(location));
+      whenSeen(link, () => draw("multiple", link.querySelector(".mini"), this.rows(location), { top }));
     }
     byId("multiples-table").fill();
   }
 
-  rows(location) {
-    const { column } = this.measure;
-    return Array.from({ length: data.days }, (_, day) => ({
-      day: time(day), mean: shareAt(location, column, day), nation: nation ? shareAt(nation, column, day) : null,
-    }));
+  /** Where the nation's line is missing, and why. */
+  coverageOfLine() {
+    if (!nation) return "";
+    if (this.national.some((share) => share !== null)) return `The nation has a line where places with ${ENOUGH_PEOPLE * 100}% of the people report.`;
+    const best = this.coverages.reduce((most, each) => (each.people > most.people ? each : most));
+    return `The nation has no line: no more report than ${this.coverageInWords(best)}.`;
   }
 
-  peakTable() {
-    const columns = [["State or territory", false], ["Peak per 100,000 people", true], ["Day of the peak", false]];
+  rows(location) {
+    const { column } = this.measure;
+    return Array.from({ length: data.days }, (_, day) => ({ day: time(day), figure: shareAt(location, column, day), nation: this.national[day] }));
+  }
+
+  highestTable() {
+    const columns = [["State or territory", false], ["Highest per 100,000 people", true], ["Day of the peak", false]];
     const rows = states.map(([, location]) => {
-      const peak = this.peak(location);
-      return [location.name, this.words(peak?.share ?? null), peak ? isoDay(peak.day) : "n/a"];
+      const highest = this.highest(location);
+      const { peak } = location.curves[this.measure.column];
+      const never = highest === null ? "not published" : "never above zero";
+      return [location.name, this.words(highest), peak === null ? never : isoDay(peak)];
     });
-    return table(`${this.title}: highest 7-day mean`, columns, rows);
+    return table(`${this.title}: highest ${this.measure.is_level ? "figure" : "7-day mean"}`, columns, rows);
   }
 }
 

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from etl import __version__
-from etl.report import charts, words
+from etl.report import charts, quality, words
 from etl.report.data import MEASURES, NATION, Location, Measure, Report
 
-PER_PEOPLE = 100_000
+# As the command names the source.
+SNAPSHOT = "snapshot"
 
 # Where each state and territory stands on the map: a row per line, a column per word.
 TILES = """
@@ -33,12 +34,17 @@ def render(report: Report, made_at: datetime) -> str:
         loader=FileSystemLoader(charts.FOLDER), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"day": words.day, "number": words.number}
+    environment.filters |= {"day": words.day, "number": words.number, "capitalize_first": words.capitalized}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("page.html").render(
         report=report,
         measures=MEASURES,
-        finding=words.finding,
+        words=words,
+        places=_places(report),
+        found=quality.found(report),
+        failed=sum(check.kind == "required" and check.findings > 0 for check in report.checks),
+        findings=quality.findings_by_location(report),
+        is_snapshot=report.provenance.source == SNAPSHOT,
         tiles=tiles(),
         palette=charts.PALETTE,
         steps=range(charts.STEPS),
@@ -47,6 +53,13 @@ def render(report: Report, made_at: datetime) -> str:
         made_at=made_at.astimezone(UTC),
         version=__version__,
     )
+
+
+def _places(report: Report) -> str:
+    """What is loaded, in words: `56 states and territories and the nation`."""
+    states = len(report.states)
+    parts = ["1 state or territory" if states == 1 else f"{states} states and territories"] if states else []
+    return " and ".join([*parts, *(["the nation"] if report.nation else [])])
 
 
 def tiles() -> dict[str, tuple[int, int]]:
@@ -112,11 +125,9 @@ def bounds(measure: Measure, states: list[Location]) -> list[float]:
 
 
 def _shares(location: Location, measure: Measure) -> list[float]:
-    """The known means per 100,000 people."""
-    if not location.population:
-        return []
-    means = location.curves[measure.column].means
-    return [mean * PER_PEOPLE / location.population for mean in means if mean is not None]
+    """The known figures per 100,000 people."""
+    shares = (location.per_100k(figure) for figure in location.curves[measure.column].figures)
+    return [share for share in shares if share is not None]
 
 
 def _round_number(value: float) -> float:

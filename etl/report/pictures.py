@@ -10,18 +10,24 @@ from etl.report.data import MEASURES, Curve, Location, Measure, Report
 
 WIDTH, HEIGHT, SCALE = 640, 260, 2
 ALL = "national-curves.png"
+# What bars and lines are.
+FLOW = "Cases, tests, deaths: bars for the day, 7-day mean as a line."
+LEVEL = "Patients: the published figure, as bars and line."
 
 
-def draw(report: Report) -> dict[str, bytes]:
+def draw(report: Report, made_at: datetime) -> dict[str, bytes]:
     """A PNG file per measure by its name, and one with all of them; raises `DatabaseError` without the nation."""
     if report.nation is None:
         raise DatabaseError("the nation is not loaded, so it has no curves: run `main.py load --locations us` first")
     drawn = [_chart(measure, report.nation) for measure in MEASURES]
-    source = f"The COVID Tracking Project at The Atlantic, CC BY 4.0, to {words.day(report.nation.last_day)}. "
-    source += "Bars: reported for the day. Lines: mean of seven days."
+    data = f"Data: The COVID Tracking Project at The Atlantic, CC BY 4.0, to {words.day(report.nation.last_day)}."
+    made = f"Made {words.day(made_at)}."
+    files = {
+        f"{measure.column}.png": _png(chart, [data, f"{LEVEL if measure.is_level else FLOW} {made}"])
+        for measure, chart in zip(MEASURES, drawn, strict=True)
+    }
     pairs = {"columns": 2, "concat": drawn, "spacing": {"row": 28, "column": 36}}
-    files = {f"{measure.column}.png": chart for measure, chart in zip(MEASURES, drawn, strict=True)}
-    return {name: _png(chart, source) for name, chart in (files | {ALL: pairs}).items()}
+    return files | {ALL: _png(pairs, [f"{data} {made}", f"{FLOW} {LEVEL}"])}
 
 
 def _chart(measure: Measure, nation: Location) -> dict[str, Any]:
@@ -36,11 +42,13 @@ def _chart(measure: Measure, nation: Location) -> dict[str, Any]:
 
 def _rows(curve: Curve) -> list[dict[str, Any]]:
     days = (curve.first_day + timedelta(days=index) for index in range(len(curve.values)))
-    figures = zip(days, curve.values, curve.means, strict=True)
-    rows: list[dict[str, Any]] = [{"day": _time(day), "value": value, "mean": mean} for day, value, mean in figures]
+    each_day = zip(days, curve.values, curve.figures, strict=True)
+    rows: list[dict[str, Any]] = [
+        {"day": _time(day), "value": value, "figure": figure} for day, value, figure in each_day
+    ]
     if curve.peak:
-        day, mean = curve.peak
-        rows[(day - curve.first_day).days]["peak"] = words.number(mean)
+        day, figure = curve.peak
+        rows[(day - curve.first_day).days]["peak"] = words.number(figure)
     return rows
 
 
@@ -49,7 +57,7 @@ def _time(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 
 
-def _png(chart: dict[str, Any], source: str) -> bytes:
+def _png(chart: dict[str, Any], source: list[str]) -> bytes:
     import vl_convert
 
     page = {

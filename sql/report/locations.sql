@@ -7,7 +7,8 @@ select
     first_report.report_date as first_day,
     summary.report_date as last_day,
     summary.total_cases,
-    summary.total_deaths
+    summary.total_deaths,
+    summary.data_quality_grade
 from (
     select
         location_code,

@@ -1,4 +1,4 @@
--- What is loaded, and the newest run that loaded something of it; no row while nothing is loaded.
+-- What is loaded and since when, and the newest run that loaded something of it; no row while nothing is loaded.
 with loaded as (
     select
         count(*) as reports,
@@ -15,6 +15,12 @@ event as (
     where outcome = 'loaded'
     order by document_load_id desc
     limit 1
+),
+
+first_load as (
+    select min(known_at) as known_at
+    from ops.document_load
+    where outcome = 'loaded'
 )
 
 select
@@ -25,7 +31,9 @@ select
     run.run_id,
     run.source,
     run.started_at,
-    run.program_version
+    run.program_version,
+    first_load.known_at as first_loaded_at
 from loaded
 cross join event
+cross join first_load
 inner join ops.run as run on event.run_id = run.run_id;

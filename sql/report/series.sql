@@ -1,4 +1,5 @@
 -- The curves of each location as JSON arrays, from its first to its last report; a day without a report is null.
+-- What is counted anew each day has its mean behind it, the levels have none.
 with span as (
     select
         location_code,
@@ -23,13 +24,8 @@ select
     json_agg(rolling.new_tests order by day.report_date) as new_tests,
     json_agg(trim_scale(rolling.new_tests_7d_mean) order by day.report_date) as new_tests_7d_mean,
     json_agg(rolling.currently_hospitalized order by day.report_date) as currently_hospitalized,
-    json_agg(trim_scale(rolling.currently_hospitalized_7d_mean) order by day.report_date)
-        as currently_hospitalized_7d_mean,
     json_agg(rolling.currently_in_icu order by day.report_date) as currently_in_icu,
-    json_agg(trim_scale(rolling.currently_in_icu_7d_mean) order by day.report_date) as currently_in_icu_7d_mean,
     json_agg(rolling.currently_on_ventilator order by day.report_date) as currently_on_ventilator,
-    json_agg(trim_scale(rolling.currently_on_ventilator_7d_mean) order by day.report_date)
-        as currently_on_ventilator_7d_mean,
     json_agg(rolling.new_deaths order by day.report_date) as new_deaths,
     json_agg(trim_scale(rolling.new_deaths_7d_mean) order by day.report_date) as new_deaths_7d_mean
 from day

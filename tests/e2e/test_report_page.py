@@ -69,10 +69,13 @@ def open_page(browser: Browser, report: Path) -> Iterator[OpenPage]:
     asked: list[str] = []
     contexts = []
 
-    def opener(size: tuple[int, int] = DESKTOP, scheme: Any = "light", part: str = "") -> Page:
+    def opener(size: tuple[int, int] = DESKTOP, scheme: Any = "light", part: str = "", **options: Any) -> Page:
         width, height = size
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, timezone_id="America/Los_Angeles"
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            timezone_id="America/Los_Angeles",
+            **options,
         )
         contexts.append(context)
         page = context.new_page()
@@ -152,24 +155,27 @@ def test_pointing_at_a_chart_shows_the_figures_of_the_day_in_all_six(open_page: 
     shown = page.locator("#nation .readout").all_text_contents()
     day = page.locator("#nation .plot").first.get_attribute("aria-valuenow")
     columns = ", ".join(f"{measure.column}, {measure.column}_7d_mean" for measure in MEASURES)
-    (row,) = fetch_all(
+    ((day_in_words, *figures),) = fetch_all(
         loaded,
         f"select to_char(report_date, 'Mon FMDD, YYYY'), {columns} from mart.rolling_7d where location_code = 'US' and report_date = date '2020-01-13' + %s",
         (int(day or 0),),
     )
     assert 299 <= int(day or 0) <= 302
     assert shown == [
-        f"{row[0]}: {written(row[1 + 2 * index])} {measure.unit.removesuffix(' a day')}, mean {written(row[2 + 2 * index])}"
-        for index, measure in enumerate(MEASURES)
+        f"{day_in_words}: {written(value)} {measure.unit.removesuffix(' a day')}"
+        + ("" if measure.is_level else f", 7-day mean {written(mean)}")
+        for measure, value, mean in zip(MEASURES, figures[::2], figures[1::2], strict=True)
     ]
 
 
 def test_the_keyboard_moves_along_a_chart_and_names_the_figures(open_page: OpenPage) -> None:
     page = open_page()
-    chart = page.get_by_role("slider", name=re.compile("^New deaths, United States: Peaked at 3,335 deaths a day"))
+    chart = page.get_by_role(
+        "slider", name=re.compile("^New deaths, United States: 7-day mean peaked at 3,335 deaths")
+    )
     chart.focus()
     page.keyboard.press("End")
-    assert chart.get_attribute("aria-valuetext") == "Mar 7, 2021: 842 deaths, mean 1,701"
+    assert chart.get_attribute("aria-valuetext") == "Mar 7, 2021: 842 deaths, 7-day mean 1,701"
     for key, expected in (
         ("ArrowLeft", "Mar 6"),
         ("PageDown", "Feb 27"),
@@ -180,10 +186,14 @@ def test_the_keyboard_moves_along_a_chart_and_names_the_figures(open_page: OpenP
         page.keyboard.press(key)
         assert str(chart.get_attribute("aria-valuetext")).startswith(f"{expected}, 2021: ")
     page.keyboard.press("Home")
-    assert chart.get_attribute("aria-valuetext") == "Jan 13, 2020: n/a deaths, mean n/a"
+    assert chart.get_attribute("aria-valuetext") == "Jan 13, 2020: not published"
+    page.keyboard.press("Escape")
+    assert str(chart.get_attribute("aria-valuetext")).startswith("Mar 7, 2021: ")
 
 
-def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded: Connection) -> None:
+def test_the_tables_of_a_location_hold_every_published_figure_newest_first(
+    open_page: OpenPage, loaded: Connection
+) -> None:
     page = open_page(part="#state-TX")
     for place, code in (("#nation", "US"), ("#state-TX", "TX")):
         for index, measure in enumerate(MEASURES):
@@ -196,10 +206,23 @@ def test_the_tables_of_a_location_hold_every_figure(open_page: OpenPage, loaded:
             shown = cells(page, f"{place} figure:nth-child({index + 1})")
             rows = fetch_all(
                 loaded,
-                f"select report_date::text, {measure.column}, {measure.column}_7d_mean from mart.rolling_7d where location_code = %s order by report_date",
-                (code,),
+                f"""
+                select report_date::text, {measure.column}, {measure.column}_7d_mean from mart.rolling_7d
+                where location_code = %(code)s and report_date >= (
+                    select min(report_date) from mart.rolling_7d where location_code = %(code)s and {measure.column} is not null
+                ) order by report_date desc
+                """,
+                {"code": code},
             )
-            assert shown == [[day, written(value), written(mean)] for day, value, mean in rows]
+            marked = page.text_content(f"{place} figure:nth-child({index + 1}) .marked th")
+            assert shown == [
+                [f"{day} (peak)" if marked == f"{day} (peak)" else day, written(value)]
+                + ([] if measure.is_level else [written(mean)])
+                for day, value, mean in rows
+            ]
+            judged = 1 if measure.is_level else 2
+            peak = max((row for row in reversed(rows) if row[judged] is not None), key=lambda row: row[judged])
+            assert marked == f"{peak[0]} (peak)"
             summary.press("Enter")
 
 
@@ -228,10 +251,11 @@ def test_the_map_and_its_table_show_the_measure_and_the_day_that_are_chosen(
     ):
         page.select_option("#measure", measure.column)
         page.fill("#day", day)
+        judged = measure.column if measure.is_level else f"{measure.column}_7d_mean"
         rows = fetch_all(
             loaded,
             f"""
-            select location_code, name, round({measure.column}_7d_mean * 100000 / population, {measure.decimals})::text,
+            select location_code, name, round({judged} * 100000.0 / population, {measure.decimals})::text,
                 {measure.column}_7d_mean, {measure.column}, {measure.column}_7d_mean_per_100k
             from mart.rolling_7d
             where location_code <> 'US' and report_date = %s order by name
@@ -241,9 +265,10 @@ def test_the_map_and_its_table_show_the_measure_and_the_day_that_are_chosen(
         shares = [(share or "n/a").replace("-", "\N{MINUS SIGN}") for _, _, share, *_ in rows]
         grouped = [re.sub(r"^(\d+)(\d{3})\.", r"\1,\2.", share) for share in shares]
         assert cells(page, "#map-table") == [
-            [name, share, written(mean), written(value)]
+            [name, share, *([] if measure.is_level else [written(mean)]), written(value)]
             for (_, name, _, mean, value, _), share in zip(rows, grouped, strict=True)
         ]
+        assert page.evaluate("location.hash") == f"#map/{measure.column}/{day}"
         tiles = dict(
             page.eval_on_selector_all(
                 ".tiles a", "all => all.map(tile => [tile.dataset.location, tile.lastElementChild.textContent])"
@@ -253,7 +278,8 @@ def test_the_map_and_its_table_show_the_measure_and_the_day_that_are_chosen(
         # The view's own figure is of the mean before it was rounded to 3 decimals.
         for (*_, per_100k), share in zip(rows, shares, strict=True):
             assert (
-                per_100k is None
+                measure.is_level
+                or per_100k is None
                 or abs(float(per_100k) - float(share.replace("\N{MINUS SIGN}", "-")))
                 <= 0.501 * 10**-measure.decimals + 0.0015
             )
@@ -271,9 +297,141 @@ def test_the_map_is_worked_by_keyboard(open_page: OpenPage) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.dataset.location") == "AK"
     assert str(page.text_content("#map-readout")).startswith("Alaska: 0.")
+    for key, code in (
+        ("ArrowDown", "WA"),
+        ("ArrowRight", "ID"),
+        ("ArrowDown", "NV"),
+        ("ArrowLeft", "OR"),
+        ("ArrowUp", "WA"),
+        ("ArrowUp", "AK"),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.dataset.location") == code
+    page.keyboard.press("Escape")
+    assert str(page.text_content("#map-readout")).startswith("Point at a tile")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('details').id") == "map-table"
+    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     assert page.locator("#state-AK").get_attribute("open") is not None
     page.wait_for_selector("#state-AK .plot svg")
+
+
+def test_all_tiles_are_reached_by_arrow_keys(open_page: OpenPage) -> None:
+    page = open_page()
+    seen, coming = {"AK"}, ["AK"]
+    while coming:
+        code = coming.pop()
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+            page.focus(f".tiles a[data-location={code}]")
+            page.keyboard.press(key)
+            found = page.evaluate("document.activeElement.dataset.location")
+            if found not in seen:
+                seen.add(found)
+                coming.append(found)
+    assert len(seen) == 56
+    assert page.locator(".tiles a[tabindex='0']").count() == page.locator(".multiples a[tabindex='0']").count() == 1
+
+
+def test_every_printed_figure_lies_in_its_printed_class(open_page: OpenPage) -> None:
+    page = open_page()
+    days = ("2020-03-25", "2020-04-20", "2020-07-20", "2020-11-14", "2021-01-11", "2021-03-07")
+    compared = 0
+    page.click("#multiples-table summary")
+    page.wait_for_selector("#multiples-table td")
+    for measure in MEASURES:
+        page.select_option("#measure", measure.column)
+        legend = page.locator("#legend li:not(.unknown)").all_text_contents()
+        assert len(legend) == 6
+        limits = [float(text.replace(",", "").split(" ")[1]) for text in legend]
+        assert limits[0] == limits[1]
+        bounds = [float("-inf"), *limits[1:], float("inf")]
+        steps = {f"step-{step}": (bounds[step], bounds[step + 1]) for step in range(6)}
+        highest = max(
+            float(share.replace(",", "")) for _, share, _ in cells(page, "#multiples-table") if share != "n/a"
+        )
+        assert legend[-1].replace(",", "").endswith(f" to {highest:.{measure.decimals}f}")
+        for day in days:
+            page.fill("#day", day)
+            tiles = page.eval_on_selector_all(
+                ".tiles a:not(.unknown)",
+                "all => all.map(tile => [tile.className, tile.lastElementChild.textContent])",
+            )
+            for step, text in tiles:
+                low, high = steps[step]
+                assert low <= float(text.replace(",", "").replace("\N{MINUS SIGN}", "-")) < high
+            compared += len(tiles)
+    assert compared > 1000
+
+
+def test_the_nation_has_a_rate_only_where_places_with_nearly_all_people_report(
+    open_page: OpenPage, loaded: Connection
+) -> None:
+    page = open_page()
+    for measure in MEASURES:
+        judged = measure.column if measure.is_level else f"{measure.column}_7d_mean"
+        page.select_option("#measure", measure.column)
+        for day in ("2020-03-25", "2020-06-01", "2020-07-20", "2021-01-11"):
+            page.fill("#day", day)
+            ((places, people, rate),) = fetch_all(
+                loaded,
+                f"""
+                select count({judged}) filter (where location_code <> 'US'),
+                    sum(population) filter (where location_code <> 'US' and {judged} is not null)
+                        / sum(population) filter (where location_code <> 'US'),
+                    round(max({judged} * 100000.0 / population) filter (where location_code = 'US'), {measure.decimals})
+                from mart.rolling_7d where report_date = %s
+                """,
+                (day,),
+            )
+            finding = str(page.text_content("#map-finding"))
+            rated = f"The nation: {'n/a' if rate is None else f'{rate:,}'}."
+            assert (rated in finding) == ("The nation:" in finding) == ((people or 0) >= 0.95)
+            assert ("too few for a rate of the nation" in finding) == ((people or 0) < 0.95)
+            reported = f"Reported by {places} of 56 places, with {int((people or 0) * 100)}% of the people"
+            assert (reported in finding) == (places < 56)
+        has_line = measure.column not in ("currently_in_icu", "currently_on_ventilator")
+        assert page.is_visible("#nation-key") == has_line
+        assert ("has no line" in str(page.text_content("#nation-coverage"))) == (not has_line)
+
+
+def test_ties_are_counted_and_few_places_are_not_ranked(open_page: OpenPage) -> None:
+    page = open_page(part="#map/new_deaths/2020-03-20")
+    assert str(page.text_content("#map-finding")).startswith("Highest: 0.11 in Washington; lowest: 0.00 in 4 places.")
+    page.fill("#day", "2020-03-10")
+    assert str(page.text_content("#map-finding")).startswith("Too few places to name the highest and the lowest.")
+    page.fill("#day", "2020-01-13")
+    assert str(page.text_content("#map-finding")).startswith("No place has figures for all of these seven days.")
+
+
+def test_a_place_that_never_had_cases_shows_zero_and_not_unknown(open_page: OpenPage) -> None:
+    page = open_page()
+    assert page.text_content(".multiples a[data-location=AS] .peak") == "0.0"
+    page.select_option("#measure", "currently_in_icu")
+    assert page.text_content(".multiples a[data-location=AS] .peak") == "n/a"
+
+
+def test_an_address_leads_to_a_measure_and_a_day(open_page: OpenPage) -> None:
+    page = open_page(part="#map/new_deaths/2020-12-25")
+    assert page.text_content("#map-title") == "New deaths per 100,000 people, mean of the seven days to Dec 25, 2020"
+    assert (page.input_value("#measure"), page.input_value("#day")) == ("new_deaths", "2020-12-25")
+    page.evaluate("location.hash = '#map/currently_in_icu/2021-01-01'")
+    page.wait_for_function("document.getElementById('day').value === '2021-01-01'")
+    title = page.text_content("#map-title")
+    for wrong in ("#map/none/2021-01-02", "#map/new_cases/2031-01-01", "#map/new_cases/x", "#map/new_cases"):
+        page.evaluate("hash => { location.hash = hash; }", wrong)
+        page.wait_for_timeout(50)
+        assert page.text_content("#map-title") == title == "In intensive care per 100,000 people, Jan 1, 2021"
+
+
+def test_the_first_touch_of_a_tile_reads_it_and_the_second_follows_it(open_page: OpenPage) -> None:
+    page = open_page(PHONE, has_touch=True)
+    assert str(page.text_content("#map-readout")).startswith("Touch a tile")
+    page.locator(".tiles a[data-location=CA]").tap()
+    assert str(page.text_content("#map-readout")).startswith("California: 105.4 per 100,000 people; ")
+    assert page.evaluate("location.hash") == ""
+    page.locator(".tiles a[data-location=CA]").tap()
+    page.wait_for_selector("#state-CA[open] .plot svg")
 
 
 def test_the_slider_moves_by_mouse_and_a_tile_shows_its_figures(open_page: OpenPage) -> None:
@@ -285,17 +443,19 @@ def test_the_slider_moves_by_mouse_and_a_tile_shows_its_figures(open_page: OpenP
     page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
     assert page.input_value("#day") == "2021-03-07"
     page.hover(".tiles a[data-location=CA]")
-    assert (
-        page.text_content("#map-readout")
-        == "California: 9.4 per 100,000 people; mean 3,690 cases a day; on the day 3,816"
-    )
+    assert page.text_content("#map-readout") == "California: 9.4 per 100,000 people; 3,816 cases, 7-day mean 3,690"
 
 
-def test_a_day_out_of_the_report_is_not_shown(open_page: OpenPage) -> None:
+def test_a_day_out_of_the_report_is_refused_with_a_word(open_page: OpenPage) -> None:
     page = open_page()
     title = page.text_content("#map-title")
     page.fill("#day", "2019-12-31")
     assert page.text_content("#map-title") == title
+    assert page.text_content("#day-trouble") == "Choose a day from Jan 13, 2020 to Mar 7, 2021."
+    assert page.get_attribute("#day", "aria-invalid") == "true"
+    page.fill("#day", "2020-12-31")
+    assert page.text_content("#day-trouble") == ""
+    assert page.get_attribute("#day", "aria-invalid") == "false"
 
 
 # --- the states ---
@@ -307,11 +467,11 @@ def test_small_multiples_follow_the_measure_and_lead_to_the_states(open_page: Op
     page.locator("#multiples-table summary").click()
     peaks = fetch_all(
         loaded,
-        "select name, max(round(currently_in_icu_7d_mean * 100000 / population, 1)), max(currently_in_icu_7d_mean) > 0"
+        "select name, max(round(currently_in_icu * 100000.0 / population, 1))"
         " from mart.rolling_7d where location_code <> 'US' group by name order by name",
     )
     shown = [[name, peak] for name, peak, _ in cells(page, "#multiples-table")]
-    assert shown == [[name, f"{peak:.1f}" if above else "n/a"] for name, peak, above in peaks]
+    assert shown == [[name, "n/a" if peak is None else f"{peak:.1f}"] for name, peak in peaks]
     page.click(".multiples a[data-location=NY]")
     page.wait_for_selector("#state-NY[open] .plot svg")
     assert page.evaluate("location.hash") == "#state-NY"
@@ -347,9 +507,41 @@ def test_axe_finds_no_violation(open_page: OpenPage, size: tuple[int, int], sche
     page = open_page(size, scheme, part="#state-WY")
     page.locator("#nation .figures summary").first.click()
     page.locator("#map-table summary").click()
+    page.locator("#quality summary").first.click()
     whole(page)
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+def test_every_table_and_every_slider_has_a_name_of_its_own(open_page: OpenPage) -> None:
+    page = open_page(part="#state-TX")
+    names = page.eval_on_selector_all(
+        ".figures > summary, [role=slider]",
+        "all => all.map(each => each.getAttribute('aria-label') ?? each.textContent)",
+    )
+    assert len(names) == len(set(names)) > 20
+    assert "Table: new cases, Texas" in names
+
+
+def test_forced_colors_keep_the_steps_of_the_map(open_page: OpenPage) -> None:
+    page = open_page(forced_colors="active")
+    colors = page.eval_on_selector_all("#legend li", "all => all.map(each => getComputedStyle(each).backgroundColor)")
+    assert len(set(colors)) == 7
+    assert page.evaluate("getComputedStyle(document.querySelector('.mark-line path')).stroke") != "rgb(11, 92, 138)"
+
+
+def test_without_script_the_findings_are_told_in_words(browser: Browser, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert (
+        page.locator("#nation li").all_inner_texts()[2].startswith("In hospital: Peaked at 132,474 patients on Jan 6")
+    )
+    for dead in ("#map", "#multiples", "#toggle-all", "#nation .charts"):
+        assert not page.is_visible(dead)
+    page.click("#state-TX summary")
+    assert page.locator("#state-TX li").count() == len(MEASURES)
+    context.close()
 
 
 def test_a_phone_does_not_scroll_sideways(open_page: OpenPage) -> None:

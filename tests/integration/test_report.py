@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from etl import config, database
 from etl.database import Connection, fetch_all
-from etl.report import data, page, pictures, words
+from etl.report import data, page, pictures, quality, words
 from etl.report.data import MEASURES, Curve
 from tests.conftest import Command
 from tests.documents import document, nation_day
@@ -69,21 +70,18 @@ def test_every_figure_of_the_page_is_that_of_the_database(loaded: Connection) ->
     first = date.fromisoformat(shown["first_day"])
     compared = 0
     for measure in MEASURES:
-        rows = fetch_all(
-            loaded,
-            f"select location_code, report_date, {measure.column}, {measure.column}_7d_mean from mart.rolling_7d",
-        )
-        expected = {(code, day): (value, None if mean is None else float(mean)) for code, day, value, mean in rows}
-        found = {
-            (code, first + timedelta(days=location["first"] + index)): pair
-            for code, location in shown["locations"].items()
-            for index, pair in enumerate(
-                zip(*(location["curves"][measure.column][key] for key in ("values", "means")), strict=True)
-            )
-        }
-        assert found == expected
-        compared += len(found)
-    assert compared == 21200 * len(MEASURES)
+        columns = {"values": measure.column} | ({} if measure.is_level else {"means": f"{measure.column}_7d_mean"})
+        for key, column in columns.items():
+            rows = fetch_all(loaded, f"select location_code, report_date, {column} from mart.rolling_7d")
+            expected = {(code, day): None if figure is None else float(figure) for code, day, figure in rows}
+            found = {
+                (code, first + timedelta(days=location["first"] + index)): figure
+                for code, location in shown["locations"].items()
+                for index, figure in enumerate(location["curves"][measure.column][key])
+            }
+            assert found == expected
+            compared += len(found)
+    assert compared == 21200 * 9
 
 
 def test_the_populations_and_the_peaks_are_those_of_the_database(loaded: Connection) -> None:
@@ -91,10 +89,11 @@ def test_the_populations_and_the_peaks_are_those_of_the_database(loaded: Connect
     population = {code: location["population"] for code, location in shown["locations"].items()}
     assert population == dict(fetch_all(loaded, "select location_code, population from location_dimension"))
     for measure in MEASURES:
+        column = measure.column if measure.is_level else f"{measure.column}_7d_mean"
         peaks = fetch_all(
             loaded,
             f"select distinct on (location_code) location_code, report_date - date %s from mart.rolling_7d"
-            f" where {measure.column}_7d_mean > 0 order by location_code, {measure.column}_7d_mean desc, report_date",
+            f" where {column} > 0 order by location_code, {column} desc, report_date",
             (shown["first_day"],),
         )
         found = {code: location["curves"][measure.column]["peak"] for code, location in shown["locations"].items()}
@@ -119,11 +118,17 @@ def test_the_page_says_from_what_and_when_it_was_made(loaded: Connection) -> Non
     text = " ".join(" ".join(Texts(rendered(loaded)).texts).split())
     ((run_id, started_at),) = fetch_all(loaded, "select run_id, started_at from ops.run")
     assert "Newest day Mar 7, 2021" in text
-    assert "21,200 of 57 locations" in text
+    assert "21,200 of 56 states and territories and the nation" in text
     assert f"run {run_id} of {started_at:%Y-%m-%d %H:%M} UTC" in text
     assert "from snapshot" in text
     assert "2026-01-02 12:00 UTC" in text
     assert "licensed under CC BY 4.0" in text
+    assert "from the shipped snapshot, some of it reconstructed: see snapshot/README.md" in text
+
+
+def test_only_the_snapshot_is_said_to_be_reconstructed(warehouse: Warehouse) -> None:
+    warehouse.history(days(10))
+    assert "shipped snapshot" not in rendered(warehouse.conn)
 
 
 def test_every_check_is_in_the_page_with_its_outcome(loaded: Connection) -> None:
@@ -131,7 +136,73 @@ def test_every_check_is_in_the_page_with_its_outcome(loaded: Connection) -> None
     text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
     assert report.checks
     for check in report.checks:
-        assert f"{check.name} {check.kind} {check.outcome} {check.findings:,} {check.meaning}" in text
+        outcome = "found" if check.findings else "none"
+        assert f"{check.name} {check.kind} {outcome} {check.findings:,} {check.meaning}" in text
+    assert "The required checks hold; all" in text
+
+
+def test_what_was_found_is_told_check_by_check_with_its_newest_rows(loaded: Connection) -> None:
+    report = data.read(loaded)
+    text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
+    rows = fetch_all(
+        loaded,
+        """
+        select finding, count(*), count(distinct location_code),
+            (array_agg(name order by in_place desc, name))[1], max(in_place)
+        from (select *, count(*) over (partition by finding, location_code) as in_place from mart.data_quality) as doubt
+        group by finding order by 1
+        """,
+    )
+    assert len(rows) > 5
+    for check, findings, places, most_in, most in rows:
+        assert f"{check} : {findings:,} found in {places} places, most in {most_in} ({most:,})" in text
+    newest = {each.check.name: [(row.report_date, row.name) for row in each.newest] for each in quality.found(report)}
+    assert newest["jumps of new cases"] == fetch_all(
+        loaded,
+        "select report_date, name from mart.data_quality where finding = 'jumps of new cases' order by 1 desc, 2 limit 10",
+    )
+
+
+def test_a_required_check_that_fails_is_shown_open(loaded: Connection) -> None:
+    report = data.read(loaded)
+    failing = [replace(check, findings=3, outcome="FAILED") for check in report.checks[:1]]
+    html = page.render(replace(report, checks=[*failing, *report.checks[1:]]), NOON)
+    assert '<details class="check" id="all-checks" open>' in html
+    assert "1 required check failed" in html
+    assert '<td class="failed">found</td>' in html
+
+
+def test_every_state_is_compared_with_the_nation(loaded: Connection) -> None:
+    text = " ".join(" ".join(Texts(rendered(loaded)).texts).split())
+    rows = fetch_all(
+        loaded,
+        """
+        select latest.name, round(total_cases * 100000.0 / latest.population), rate, to_char(day, 'Mon FMDD, YYYY'),
+            data_quality_grade, findings
+        from mart.latest
+        cross join lateral (
+            select round(new_cases_7d_mean * 100000 / population, 1) as rate, report_date as day
+            from mart.rolling_7d as rolling
+            where rolling.location_code = latest.location_code and new_cases_7d_mean > 0
+            order by new_cases_7d_mean desc, report_date limit 1
+        ) as peak
+        cross join lateral (
+            select count(*) as findings from mart.data_quality as doubt where doubt.location_code = latest.location_code
+        ) as doubts
+        where location_type <> 'nation'
+        """,
+    )
+    assert len(rows) == 55
+    for _, cases, rate, day, grade, findings in rows:
+        found = "no findings" if findings == 0 else f"{findings:,} finding{'' if findings == 1 else 's'} ("
+        assert (
+            f"{cases:,} cases per 100,000 people (nation 8,693); 7-day peak {rate} per 100,000 on {day}"
+            f" (nation 74.7 on Jan 11, 2021); {f'grade {grade}' if grade else 'no grade'}; {found}"
+        ) in text
+    assert (
+        "0 cases per 100,000 people (nation 8,693); no grade; 192 findings (poor grades 138, grades that are none 54)."
+        in text
+    )
 
 
 def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection) -> None:
@@ -153,20 +224,83 @@ def test_the_steps_of_the_map_are_equally_wide_and_round(loaded: Connection) -> 
 @pytest.mark.parametrize(
     ("values", "means", "sentence"),
     [
-        ([None, None], [None, None], "No figures."),
-        ([0, 5], [None, None], "Never known for seven days in a row."),
-        ([0, 0], [0.0, 0.0], "Never above zero; 0 on Dec 31, 2020."),
-        ([-9, 0], [-3.5, -1.286], "Never above zero; \N{MINUS SIGN}1.3 on Dec 31, 2020."),
-        ([1, 2], [1.0, 2.143], "Highest on the last day: 2.1 cases a day on Dec 31, 2020."),
-        ([1, 2], [1234567.143, 12.6], "Peaked at 1,234,567 cases a day on Dec 30, 2020; 13 on Dec 31."),
-        ([1, 2, 2], [99.9, 1.0, None], "Peaked at 100 cases a day on Dec 30, 2020; 1 on Dec 31."),
-        ([1, 2, 2], [9.0, 1.0, 2.0], "Peaked at 9 cases a day on Dec 30, 2020; 2 on Jan 1, 2021."),
+        ([None] * 9, [None] * 9, "Not published."),
+        ([0] * 9, [None] * 9, "Never known for seven days in a row."),
+        ([0] * 9, [None, *[0.0] * 8], "7-day mean never above zero; 0 on Jan 1, 2021."),
+        ([-9] * 9, [-3.5] * 8 + [-1.286], "7-day mean never above zero; \N{MINUS SIGN}1.3 on Jan 1, 2021."),
+        ([1] * 9, [1.0] * 8 + [2.143], "7-day mean highest on the last day: 2.1 cases a day on Jan 1, 2021."),
+        (
+            [1] * 9,
+            [1.0] * 7 + [1234567.143, 12.6],
+            "7-day mean peaked at 1,234,567 cases a day on Dec 31, 2020; 13 on Jan 1, 2021.",
+        ),
+        ([1] * 10, [1.0] * 8 + [99.9, 2.0], "7-day mean peaked at 100 cases a day on Jan 1, 2021; 2 on Jan 2."),
+        (
+            [1] * 10,
+            [1.0] * 7 + [9.0, 1.0, None],
+            "7-day mean peaked at 9 cases a day on Dec 31, 2020; 1 on Jan 1, 2021.",
+        ),
+        (
+            [None, *[1] * 9],
+            [None, 9.0, *[2.0] * 8],
+            "Figures from Dec 25, 2020; highest 7-day mean since: 9 cases a day on Dec 25, 2020; 2 on Jan 2, 2021.",
+        ),
     ],
 )
-def test_a_finding_says_peak_and_newest_mean(
+def test_a_finding_of_new_figures_says_peak_and_newest_mean(
     values: list[int | None], means: list[float | None], sentence: str
 ) -> None:
-    assert words.finding(MEASURES[0], Curve(date(2020, 12, 30), values, means)) == sentence
+    assert words.finding(MEASURES[0], Curve(date(2020, 12, 24), values, means)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([None] * 9, "Not published."),
+        ([*range(9), 40, 12], "Peaked at 40 patients on Jan 2, 2021; 12 on Jan 3."),
+        ([*range(9)], "Highest on the last day: 8 patients on Jan 1, 2021."),
+        ([0, 0], "Never above zero; 0 on Dec 25, 2020."),
+        (
+            [None] * 14 + [1] * 7 + [9, 2],
+            "Peaked at 9 patients on Jan 14, 2021; 2 on Jan 15.",
+        ),
+        (
+            [None] * 15 + [1] * 7 + [9, 2],
+            "Peaked at 9 patients on Jan 15, 2021; 2 on Jan 16. Figures from Jan 8, 2021.",
+        ),
+        (
+            [None] * 15 + [1] * 6 + [9, 2],
+            "Figures from Jan 8, 2021; highest since: 9 patients on Jan 14, 2021; 2 on Jan 15.",
+        ),
+        ([None] * 15 + [7, 5], "Figures from Jan 8, 2021; highest since: 7 patients on Jan 8, 2021; 5 on Jan 9."),
+        (
+            [1] * 7 + [9, 2] + [None] * 8,
+            "Peaked at 9 patients on Dec 31, 2020; 2 on Jan 1, 2021, none since.",
+        ),
+    ],
+)
+def test_a_finding_of_a_level_says_what_was_published(values: list[int | None], sentence: str) -> None:
+    assert words.finding(MEASURES[2], Curve(date(2020, 12, 24), values, None)) == sentence
+
+
+def test_the_levels_of_the_nation_are_told_by_their_published_figures(loaded: Connection) -> None:
+    findings = {
+        column: curve["finding"] for column, curve in embedded(rendered(loaded))["locations"]["US"]["curves"].items()
+    }
+    assert findings["new_cases"] == "7-day mean peaked at 247,111 cases a day on Jan 11, 2021; 57,900 on Mar 7."
+    for measure in (measure for measure in MEASURES if measure.is_level):
+        ((peak, day, last),) = fetch_all(
+            loaded,
+            f"""
+            select {measure.column}, to_char(report_date, 'Mon FMDD, YYYY'), newest.figure
+            from mart.rolling_7d
+            cross join (
+                select {measure.column} as figure from mart.rolling_7d where location_code = 'US' and report_date = '2021-03-07'
+            ) as newest
+            where location_code = 'US' and {measure.column} is not null order by {measure.column} desc limit 1
+            """,
+        )
+        assert findings[measure.column].startswith(f"Peaked at {peak:,} patients on {day}; {last:,} on Mar 7")
 
 
 # --- revisions ---
@@ -174,7 +308,10 @@ def test_a_finding_says_peak_and_newest_mean(
 
 def test_revisions_are_listed_by_size(warehouse: Warehouse) -> None:
     warehouse.history(days(20))
-    assert "no figure has been revised" in rendered(warehouse.conn)
+    empty = rendered(warehouse.conn)
+    ((first,),) = fetch_all(warehouse.conn, "select min(known_at) from ops.document_load")
+    assert f"first load on {words.day(first)}; the source" in empty
+    assert 'href="#revisions"' not in empty
     changed = {f"2021-01-{day:02}": {"cases__total": day * 10 + day} for day in range(1, 13)}
     warehouse.history(days(20) | changed)
     report = data.read(warehouse.conn)
@@ -184,6 +321,8 @@ def test_revisions_are_listed_by_size(warehouse: Warehouse) -> None:
     assert report.revised_numbers == 12
     text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
     assert "12 published counts were changed" in text
+    assert f"on {words.day(first)} at the earliest" in text
+    assert 'href="#revisions"' in page.render(report, NOON)
     assert "total cases California Jan 12, 2021 120 132 12" in text
 
 
@@ -246,7 +385,7 @@ def test_without_states_the_nation_is_shown_and_no_link_leads_nowhere(warehouse:
     anchors = {attributes.get("id") for _, attributes in elements}
     links = {str(attributes["href"]) for tag, attributes in elements if tag == "a"}
     inner = {link[1:] for link in links if link.startswith("#")}
-    assert inner == {"content", "nation", "revisions", "quality", "about"} <= anchors
+    assert inner == {"content", "nation", "quality", "about"} <= anchors
 
 
 def test_a_day_without_a_report_leaves_a_gap(warehouse: Warehouse) -> None:
@@ -266,7 +405,7 @@ def test_the_command_writes_the_page_and_replaces_it(loaded_dsn: str, tmp_path: 
     for _ in range(2):
         result = command("report", str(folder))
         assert (result.returncode, result.stderr) == (0, "")
-        assert re.fullmatch(rf"{re.escape(str(folder / 'index.html'))}: 2\.\d MB\n", result.stdout)
+        assert re.fullmatch(rf"{re.escape(str(folder / 'index.html'))}: [12]\.\d MB\n", result.stdout)
         assert [path.name for path in folder.iterdir()] == ["index.html"]
     assert embedded((folder / "index.html").read_text(encoding="utf-8"))["days"] == 420
 
@@ -282,6 +421,13 @@ def test_the_pictures_are_png_files_of_the_national_curves(loaded_dsn: str, tmp_
         width, height = struct.unpack(">II", content[16:24])
         assert width > 1200
         assert height > 600
+
+
+def test_a_picture_says_its_source_and_when_it_was_made(loaded: Connection) -> None:
+    report = data.read(loaded)
+    drawn, again = (pictures.draw(report, NOON) for _ in range(2))
+    assert drawn == again
+    assert all(drawn[name] != picture for name, picture in pictures.draw(report, NOON + timedelta(days=1)).items())
 
 
 def test_without_the_nation_there_are_no_pictures(warehouse: Warehouse, dsn: str, tmp_path: Path) -> None:
