@@ -97,6 +97,14 @@ def test_the_queries_of_the_readme_run(loaded_dsn: str) -> None:
     )
 
 
+def test_the_psql_session_of_the_readme_prints_what_it_shows(loaded_dsn: str, tmp_path: Path) -> None:
+    (session,) = re.findall(r"^```\n(=# .*?)^```", README, re.MULTILINE | re.DOTALL)
+    typed = [line[3:] for line in session.splitlines() if line.startswith(("=# ", "-# "))]
+    shown = [line for line in session.splitlines() if not line.startswith(("=# ", "-# "))]
+    result = Command(loaded_dsn, tmp_path)("psql", "--", "-Xc", "\n".join(typed))
+    assert result.stdout.splitlines() == [*shown, ""]
+
+
 def test_the_crontab_line_is_the_shipped_one() -> None:
     (line,) = re.findall(r"^30 17 .*$", README, re.MULTILINE)
     assert line in (ROOT / "deploy/cron/crontab").read_text().splitlines()
