@@ -1,4 +1,5 @@
--- Drops the bytes of documents older than a number of days, but of each address the last one that was wholly loaded.
+-- Drops the bytes of documents older than a number of days, but of each address the last one that was wholly loaded, of
+-- rejected documents those that are open, and those that brought the field definitions that hold.
 with latest as (
     select distinct on (address) document_id
     from ops.document_load
@@ -10,6 +11,16 @@ recent as (
     select document_id
     from ops.document_load
     where known_at >= clock_timestamp() - make_interval(days => %(days)s)
+),
+
+needed as (
+    select document_id
+    from ops.document_load
+    where outcome = 'rejected' and closed_at is null
+    union all
+    select document_id
+    from public.field_definitions_dimension
+    where is_current
 )
 
 update ops.document
@@ -18,4 +29,5 @@ where
     body is not null
     and document_id not in (select document_id from latest)
     and document_id not in (select document_id from recent)
+    and document_id not in (select document_id from needed)
 returning document_id, size_bytes;

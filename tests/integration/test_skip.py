@@ -8,7 +8,7 @@ import pytest
 from etl import rejected, skip
 from etl.declaration import TABLES
 from etl.errors import UsageError
-from etl.replay import replay
+from etl.replay import prune, replay
 from tests.documents import nation_day, plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
@@ -165,6 +165,20 @@ def test_what_a_later_document_has_overtaken_is_left(warehouse: Warehouse) -> No
     done = rejected.replay_rejected(warehouse.conn, None)
     assert (counted(done), totals(warehouse)) == ({"stale": 1}, [5, 2])
     assert len(reasons(warehouse)) == 1
+
+
+def test_pruning_keeps_the_bytes_of_what_is_open(warehouse: Warehouse) -> None:
+    load(warehouse, 1, 2)
+    load(warehouse, 1, "x")
+    kept = "select count(*) from ops.document where body is not null"
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.document_load set known_at = known_at - interval '9 days'")
+    assert prune(warehouse.conn, 1).documents == 0
+    load(warehouse, 1, 3)
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.document_load set known_at = known_at - interval '9 days'")
+    # The first brought the field definitions, the last is what a replay begins with.
+    assert (prune(warehouse.conn, 1).documents, warehouse.rows(kept)) == (1, [(2,)])
 
 
 def test_what_is_passed_over_is_rejected_no_longer(warehouse: Warehouse) -> None:
