@@ -13,7 +13,7 @@ def test_the_benchmark_prints_its_tables() -> None:
         cwd=config.ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "| measure | median s | fastest s | peak MB |" in result.stdout
+    assert "| measure | median s | fastest s | median CPU s | peak MB |" in result.stdout
     assert "| one day over one day, bare script | " in result.stdout
 
 
