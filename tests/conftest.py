@@ -26,6 +26,7 @@ from etl import config, database, schema, server
 from etl.database import Connection
 from etl.pipeline import LoadOptions, run
 from tests.documents import encode
+from tests.receiver import Receiver
 from tests.warehouse import Warehouse
 
 MAIN = config.ROOT / "main.py"
@@ -206,6 +207,13 @@ def api() -> Iterator[Api]:
         served = Api(httpserver.url_for("/v2"))
         httpserver.expect_request(re.compile(".*")).respond_with_handler(served.answer)
         yield served
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Who is told, of alerts and by a dead man's switch."""
+    with HTTPServer(threaded=True) as server:
+        yield Receiver(server)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,16 @@
 The program is the command, the API and the receiver of the alerts are real HTTP servers, the database is a Postgres.
 """
 
-import re
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 import psycopg2
 import pytest
-from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
 from etl.declaration import NATION, STATE
 from tests.conftest import Api, Command
 from tests.documents import Json, document, pluck, report, snapshot_day
+from tests.receiver import Receiver
 
 NATION_HISTORY, CALIFORNIA_HISTORY = "us/daily.json", "states/ca/daily.json"
 DAYS = ("2021-03-05", "2021-03-06", "2021-03-07")
@@ -25,40 +22,6 @@ RENAMED = [
     ("nation", "path renamed", "data.cases", "data.infections", "breaking", "open"),
     ("state", "path renamed", "data.cases", "data.infections", "breaking", "open"),
 ]
-
-
-class Receiver:
-    """Takes alerts in apprise's JSON form, and the pings of a dead man's switch."""
-
-    def __init__(self, url: str, port: int) -> None:
-        self.alert_url = f"json://user:geheim@127.0.0.1:{port}/alerts"
-        self.heartbeat_url = f"{url}/ping/3f0c"
-        self.alerts: list[str] = []
-        self.pings: list[str] = []
-
-    def answer(self, request: Request) -> Response:
-        if request.path == "/alerts":
-            content: Any = request.get_json()
-            # Without the names of database and host.
-            title = re.sub(r" \(.*?\):", ":", content["title"], count=1)
-            self.alerts.append(f"{title}\n{content['message']}")
-        else:
-            self.pings.append(request.path.removeprefix("/ping/3f0c"))
-        return Response("OK")
-
-    def taken(self) -> str | None:
-        """The one alert since the last look."""
-        taken, self.alerts = self.alerts, []
-        assert len(taken) <= 1
-        return taken[0] if taken else None
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with HTTPServer(threaded=True) as server:
-        receiver = Receiver(server.url_for("").rstrip("/"), server.port)
-        server.expect_request(re.compile(".*")).respond_with_handler(receiver.answer)
-        yield receiver
 
 
 class Tour:
@@ -87,11 +50,7 @@ class Tour:
 
     def run(self, *arguments: str) -> Json:
         """A command's JSON, with its exit code as `returncode`."""
-        return self.command.json(
-            *arguments,
-            COVID_ETL_ALERT_URLS=self.receiver.alert_url,
-            COVID_ETL_HEARTBEAT_URL=self.receiver.heartbeat_url,
-        )
+        return self.command.json(*arguments, **self.receiver.environ)
 
     def load(self) -> Json:
         return self.run("load", "--source", self.api.url, "--locations", "us,ca")

@@ -1,57 +1,19 @@
 """Alerts and the heartbeat, against a real HTTP receiver and a real database."""
 
-import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
-from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
 from etl import alerts
 from etl.alerts import Report, Watch
 from etl.database import Connection, fetch_all
 from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
+from tests.receiver import SECRET, Receiver
 
-SECRET = "geheim"
 FAILED = Report(ExitCode.SOURCE, ["failed: CA history: status 500"])
 FINE = Report(ExitCode.OK)
-
-
-class Receiver:
-    """Takes alerts in apprise's JSON form, and the pings of a dead man's switch."""
-
-    def __init__(self, server: HTTPServer) -> None:
-        self.status = 200
-        self.messages: list[str] = []
-        self.pings: list[str] = []
-        self.kinds: list[str] = []
-        address = f"127.0.0.1:{server.port}"
-        self.environ = {
-            alerts.ALERT_URLS: f"json://user:{SECRET}@{address}/alerts",
-            alerts.HEARTBEAT_URL: f"http://{address}/ping/{SECRET}",
-        }
-        server.expect_request(re.compile(".*")).respond_with_handler(self.answer)
-
-    def answer(self, request: Request) -> Response:
-        if request.path == "/alerts":
-            content: Any = request.get_json()
-            # Without the names of database and host.
-            title = re.sub(r" \(.*?\):", ":", content["title"], count=1)
-            self.messages.append(f"{title}\n{content['message']}")
-            self.kinds.append(content["type"])
-        else:
-            self.pings.append(request.path.removeprefix(f"/ping/{SECRET}"))
-        return Response("no", status=self.status)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with HTTPServer(threaded=True) as server:
-        yield Receiver(server)
 
 
 def tell(conn: Connection, receiver: Receiver, report: Report | BaseException, scope: str = "load") -> list[str]:
