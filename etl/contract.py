@@ -185,7 +185,7 @@ def _decoder(shape: str, *, single: bool) -> "msgspec.json.Decoder[Any]":
 def _document_type(shape: str, *, single: bool, strict: bool) -> Any:
     report = _tree_type("Report", report_tree(shape), strict=strict)
     meta = _StrictMeta if strict else DocumentMeta
-    fields = [("meta", meta), ("data", report if single else list[report])]  # type: ignore[valid-type]
+    fields = [("meta", meta), ("data", report if single else list[report])]  # type: ignore[valid-type]  # a type made at run time
     made = _struct("Document", [*fields, ("links", Any, None)], strict=strict)
     with _making_decoders:
         # Whatever decodes or converts to it later finds it made ready.
