@@ -3,7 +3,7 @@
 
 import sys
 
-from etl.cli import main
+from etl.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -11,10 +11,10 @@ import sys
 import psycopg2
 import requests
 
-from etl.contract import _decoder
-from etl.declaration import FIRST_DAY, LAST_DAY, NATION, STATE, TABLES, key_columns, value_columns
-from etl.load import stage
-from etl.transform import columns, transform
+from etl.load.document import stage
+from etl.transform.contract import _decoder
+from etl.transform.declaration import FIRST_DAY, LAST_DAY, NATION, STATE, TABLES, key_columns, value_columns
+from etl.transform.rows import columns, transform
 
 
 def main(url: str, dsn: str) -> None:

@@ -10,7 +10,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from etl.config import SNAPSHOT
-from etl.database import Connection
+from etl.database.connection import Connection
 
 Document = dict[str, Any]
 REVISED_SHARE = 100  # one report in so many

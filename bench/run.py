@@ -27,8 +27,11 @@ import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from bench import inputs
-from etl import config, database, schema, server
-from etl.declaration import TABLES
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.transform.declaration import TABLES
 
 MAIN = str(config.ROOT / "main.py")
 

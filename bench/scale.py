@@ -20,9 +20,12 @@ from typing import Any
 
 from bench import inputs
 from bench.run import MAIN, Bench
-from etl import config, database, schema, server
-from etl.export import Relation, catalogue
-from etl.export_readme import FORMATS
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.show.export import Relation, catalogue
+from etl.show.export_readme import FORMATS
 
 Rows = list[tuple[Any, ...]]
 Engine = Callable[[str], Iterable[tuple[Any, ...]]]

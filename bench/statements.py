@@ -12,8 +12,11 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
-from etl import config, database, schema, server
-from etl.pipeline import LoadOptions, run
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.run.pipeline import LoadOptions, run
 
 seconds: defaultdict[str, float] = defaultdict(float)
 

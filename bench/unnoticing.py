@@ -6,9 +6,10 @@ python -m bench.unnoticing load OPTIONS
 import sys
 from typing import Any
 
-from etl import checks, cli
-from etl.drift_log import DriftLog
-from etl.findings import FindingLog
+from etl.cli import commands as cli
+from etl.load.drift_record import DriftLog
+from etl.load.findings import FindingLog
+from etl.transform import bounds as checks
 
 
 def nothing(*_: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etl.drift import Change
+    from etl.transform.drift import Change
 
 
 class ExitCode(IntEnum):

@@ -22,9 +22,12 @@ from psycopg2.extensions import make_dsn
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from etl import config, database, schema, server
-from etl.database import Connection
-from etl.pipeline import LoadOptions, run
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.database.connection import Connection
+from etl.run.pipeline import LoadOptions, run
 from tests.documents import encode
 from tests.receiver import Receiver
 from tests.warehouse import Warehouse

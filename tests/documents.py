@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.config import SNAPSHOT
-from etl.declaration import NATION, STATE, Shape
+from etl.transform.declaration import NATION, STATE, Shape
 
 BUILD_TIME = "2021-05-03T21:28:51.488Z"
 DEFINITIONS = [

@@ -6,7 +6,7 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from etl import alerts
+from etl.run import alerts
 
 # Part of both addresses: it must not be in any log line.
 SECRET = "geheim"

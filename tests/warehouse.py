@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from etl.database import Connection, fetch_all
-from etl.declaration import TABLES
-from etl.pipeline import LoadOptions, run
-from etl.runs import Summary
+from etl.database.connection import Connection, fetch_all
+from etl.run.pipeline import LoadOptions, run
+from etl.run.summary import Summary
+from etl.transform.declaration import TABLES
 from tests.documents import Json, encode, state_history
 
 CALIFORNIA = "states/ca/daily.json"

@@ -9,16 +9,25 @@ from pathlib import Path
 from live_schema import Column, Table, fresh_database, read_functions, read_tables
 from psycopg2 import sql
 
-from etl.database import Connection, fetch_all
-from etl.declaration import CALCULATED, DETAIL_TABLE, NATION, REPORT_TABLE, SHAPES, STATE, TABLES, column_paths
-from etl.pipeline import LoadOptions, run
+from etl.database.connection import Connection, fetch_all
+from etl.run.pipeline import LoadOptions, run
+from etl.transform.declaration import (
+    CALCULATED,
+    DETAIL_TABLE,
+    NATION,
+    REPORT_TABLE,
+    SHAPES,
+    STATE,
+    TABLES,
+    column_paths,
+)
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
 VIEWS = "mart"
 SCHEMAS = ("public", VIEWS, "history", "ops")
 HEAD = """# Data dictionary
 
-Made by `make dictionary` from the comments of the schema and from `etl/declaration.py`; a test fails when it is
+Made by `make dictionary` from the comments of the schema and from `etl/transform/declaration.py`; a test fails when it is
 out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
 "Null" says when a value may be missing: a null always means "not published", never zero. Examples are of California
 on 2021-03-07 (or its last full week); where it has no value, of the location whose code stands behind the example.

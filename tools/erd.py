@@ -13,7 +13,7 @@ from pathlib import Path
 
 from live_schema import Column, Table, fresh_database, read_tables
 
-from etl.declaration import CALCULATED, DETAIL_TABLE
+from etl.transform.declaration import CALCULATED, DETAIL_TABLE
 
 PICTURE = Path(__file__).resolve().parent.parent / "erd.png"
 KEYWORD = b"schema-fingerprint"

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl import config, database, schema, server
-from etl.database import Connection, fetch_all
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.database.connection import Connection, fetch_all
 
 COLUMNS = """
 select

@@ -1,6 +1,6 @@
 -- Brings one table to what one document says of one location.
 --
--- One statement for every table of the star: etl/load.py fills in names (from etl/declaration.py), never values.
+-- One statement for every table of the star: etl/load/merge.py fills in names (from etl/transform/declaration.py), never values.
 -- All parts see the table as it was before. Rows that do not differ are not touched: no new row version, no
 -- lock, no WAL.
 --

@@ -16,8 +16,10 @@ import psycopg2
 import pytest
 from werkzeug import Request, Response
 
-from etl import __version__, schema, status
-from etl.declaration import TABLES
+from etl import __version__
+from etl.database import schema
+from etl.show import status
+from etl.transform.declaration import TABLES
 from tests.conftest import MAIN, Api, Command
 from tests.documents import snapshot, snapshot_addresses, snapshot_day
 
@@ -386,7 +388,7 @@ def test_a_reader_of_stdout_that_leaves_early_is_no_error(command: Command) -> N
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("load", "--help")])
 def test_help_and_version_need_neither_database_nor_heavy_libraries(arguments: tuple[str, ...]) -> None:
     code = (
-        "import sys; from etl.cli import main\n"
+        "import sys; from etl.cli.commands import main\n"
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "print([name for name in ('requests', 'psycopg2', 'msgspec', 'stamina') if name in sys.modules])"
     )

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from etl import config, database
+from etl import config
+from etl.database import connection as database
 from tests.conftest import Command
 from tests.integration.test_history import star
 

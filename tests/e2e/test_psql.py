@@ -12,8 +12,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from etl import config, database, server
-from etl.database import fetch_all
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database.connection import fetch_all
 from tests.conftest import MAIN, Command
 
 Spawn = Callable[..., "pexpect.spawn[str]"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import cli
+from etl.cli import commands as cli
 from etl.config import ROOT
-from etl.database import fetch_all
+from etl.database.connection import fetch_all
 from tests.conftest import Command
 from tests.integration.test_schema import CLASSIC_QUERY
 
@@ -81,7 +81,8 @@ def test_make_alone_lists_the_targets() -> None:
 
 
 def test_the_queries_of_the_readme_run(loaded_dsn: str) -> None:
-    from etl import config, database
+    from etl import config
+    from etl.database import connection as database
 
     deaths, classic, past = blocks("sql")
     assert classic.split() == CLASSIC_QUERY.split()
@@ -153,9 +154,9 @@ def test_paths_that_are_named_exist(name: str) -> None:
 
 def test_the_variables_that_the_readme_names_are_the_program_s() -> None:
     known = set(
-        re.findall(r"COVID_ETL_[A-Z_]+", " ".join(path.read_text() for path in Path(ROOT / "etl").glob("*.py")))
+        re.findall(r"COVID_ETL_[A-Z_]+", " ".join(path.read_text() for path in Path(ROOT / "etl").rglob("*.py")))
     )
-    known |= {cli.option_variable(flag) for flag in re.findall(r'"(--[a-z-]+)"', (ROOT / "etl/cli.py").read_text())}
+    known |= {cli.option_variable(flag) for flag in re.findall(r'"(--[a-z-]+)"', (ROOT / "etl/cli/commands.py").read_text())}
     named = {name for name in re.findall(r"COVID_ETL_[A-Z_]+", README) if not name.endswith("_")}
     assert named <= known
 

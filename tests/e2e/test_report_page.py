@@ -12,9 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from etl import config, database
-from etl.database import Connection, fetch_all
-from etl.report.data import MEASURES
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all
+from etl.page.data import MEASURES
 from tests.conftest import Command, copied
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")

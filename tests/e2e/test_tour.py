@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from etl.declaration import NATION, STATE
+from etl.transform.declaration import NATION, STATE
 from tests.conftest import Api, Command
 from tests.documents import Json, document, pluck, report, snapshot_day
 from tests.receiver import Receiver

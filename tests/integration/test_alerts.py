@@ -6,10 +6,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from etl import alerts
-from etl.alerts import Report, Watch
-from etl.database import Connection, fetch_all
+from etl.database.connection import Connection, fetch_all
 from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
+from etl.run import alerts
+from etl.run.alerts import Report, Watch
 from tests.receiver import SECRET, Receiver
 
 FAILED = Report(ExitCode.SOURCE, ["failed: CA history: status 500"])

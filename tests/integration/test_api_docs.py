@@ -48,7 +48,7 @@ def test_every_public_name_of_ours_is_documented_and_shown(tmp_path: Path) -> No
     )  # fmt: skip
     assert (built.returncode, built.stderr) == (0, "")
     assert list(api_docs.problems(sources, tmp_path)) == []
-    assert "Writes an export" in (tmp_path / "etl/export.html").read_text()
+    assert "Writes an export" in (tmp_path / "etl/show/export.html").read_text()
 
 
 def test_complete_docstrings_pass(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from etl import declaration, rules
-from etl.database import Connection, fetch_all
-from etl.declaration import STATE
-from etl.pipeline import LoadOptions, run
-from etl.runs import Summary
+from etl.database.connection import Connection, fetch_all
+from etl.load import rules
+from etl.run.pipeline import LoadOptions, run
+from etl.run.summary import Summary
+from etl.transform import declaration
+from etl.transform.declaration import STATE
 from tests.conftest import Api
 from tests.documents import Json, document, encode, report, state_history
 from tests.integration.test_load import days

@@ -10,8 +10,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from etl import config, database
-from etl.database import Connection, fetch_all, fetch_one, run_lock, transaction
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all, fetch_one, run_lock, transaction
 from etl.errors import DatabaseError, LockedError
 from tests.conftest import Command, administrator
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from etl import accept, rejected
 from etl.errors import UsageError
-from etl.rules import column_fed
-from etl.runs import Summary
+from etl.load import accept
+from etl.load.rules import column_fed
+from etl.run import rejected
+from etl.run.summary import Summary
 from tests.documents import DEFINITIONS, Json, plant, pluck, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 

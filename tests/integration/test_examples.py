@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from etl import config, database, server
+from etl import config
 from etl.config import ROOT
-from etl.database import Connection, fetch_all
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database.connection import Connection, fetch_all
 from tests.conftest import copied
 from tests.documents import snapshot
 from tests.warehouse import Warehouse

@@ -28,10 +28,11 @@ import pytest
 from psycopg2.extensions import make_dsn, new_type, parse_dsn, register_type
 from psycopg2.extras import register_default_jsonb
 
-from etl import config, database
+from etl import config
+from etl.database import connection as database
 from etl.errors import UsageError
-from etl.export import Relation, catalogue, export
-from etl.export_readme import FORMATS, FileFormat
+from etl.show.export import Relation, catalogue, export
+from etl.show.export_readme import FORMATS, FileFormat
 from tests.conftest import MAIN, Command, administrator, copied
 
 Row = tuple[tuple[str, Any], ...]
@@ -473,7 +474,7 @@ def test_without_room_the_older_export_stays(file_format: FileFormat, command: C
 
 def test_without_duckdb_parquet_is_refused_and_csv_works(dsn: str, tmp_path: Path) -> None:
     def run(file_format: str) -> "subprocess.CompletedProcess[str]":
-        hidden = "import sys; sys.modules['duckdb'] = None; from etl.cli import main; sys.exit(main(sys.argv[1:]))"
+        hidden = "import sys; sys.modules['duckdb'] = None; from etl.cli.commands import main; sys.exit(main(sys.argv[1:]))"
         command = [sys.executable, "-c", hidden, "export", str(tmp_path / file_format), "--format", file_format]
         variables = os.environ | {"DATABASE_URL": dsn, "PYTHONPATH": str(config.ROOT)}
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

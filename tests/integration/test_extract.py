@@ -13,9 +13,9 @@ import pytest
 import stamina
 from werkzeug import Request, Response
 
-from etl import extract
 from etl.errors import SourceError, UsageError
-from etl.extract import DirectorySource, FetchError, HttpSource, Missing, open_source, resolve_auto
+from etl.extract import http as extract
+from etl.extract.http import DirectorySource, FetchError, HttpSource, Missing, open_source, resolve_auto
 from tests.conftest import Api
 from tests.documents import document, encode, nation_day, snapshot, snapshot_day
 

@@ -5,8 +5,9 @@ from data_dictionary import TARGET, dictionary
 from erd import PICTURE, fingerprint, text_of
 from live_schema import read_tables
 
-from etl import config, database
-from etl.database import Connection
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection
 
 
 def test_the_picture_shows_the_schema_as_it_is(conn: Connection) -> None:

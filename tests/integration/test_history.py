@@ -11,11 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import config, contract, database, replay
-from etl.database import Connection, fetch_all
-from etl.declaration import REPORT_TABLE, STATE, TABLES
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all
 from etl.errors import DatabaseError
-from etl.pipeline import LoadOptions, run
+from etl.run import replay
+from etl.run.pipeline import LoadOptions, run
+from etl.transform import contract
+from etl.transform.declaration import REPORT_TABLE, STATE, TABLES
 from tests.conftest import copied
 from tests.documents import Json, document, encode, report, state_history
 from tests.integration.test_load import days

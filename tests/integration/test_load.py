@@ -9,17 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import contract, pipeline, rules
-from etl.database import Connection, fetch_all, transaction
-from etl.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
+from etl.database.connection import Connection, fetch_all, transaction
 from etl.errors import DatabaseError, SourceError, UsageError
-from etl.extract import Received
-from etl.load import stage
-from etl.locations import Location
-from etl.pipeline import LoadOptions, make_loader, run
-from etl.prepare import Request, flatten
-from etl.rules import LocationRules
-from etl.runs import Outcome, Summary
+from etl.extract.http import Received
+from etl.load import rules
+from etl.load.document import stage
+from etl.load.locations import Location
+from etl.load.rules import LocationRules
+from etl.run import pipeline
+from etl.run.pipeline import LoadOptions, make_loader, run
+from etl.run.prepare import Request, flatten
+from etl.run.summary import Outcome, Summary
+from etl.transform import contract
+from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
@@ -432,7 +434,8 @@ def test_a_dry_run_keeps_its_documents_apart(warehouse: Warehouse) -> None:
 
 
 def test_a_dry_run_without_a_schema_says_what_to_run(empty_dsn: str, tmp_path: Path) -> None:
-    from etl import config, database
+    from etl import config
+    from etl.database import connection as database
 
     with database.connect(config.Database(empty_dsn)) as opened, pytest.raises(DatabaseError, match="init-db"):
         run(opened, LoadOptions(source=str(tmp_path), dry_run=True), {})

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from etl import config, database
-from etl.database import Connection, fetch_all
-from etl.declaration import DETAIL_TABLE, NATION, REPORT_TABLE, STATE, TABLES, Metric
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all
+from etl.transform.declaration import DETAIL_TABLE, NATION, REPORT_TABLE, STATE, TABLES, Metric
 from tests.conftest import copied
 from tests.documents import document, nation_day, state_history
 from tests.integration.test_history import revise

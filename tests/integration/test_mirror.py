@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from etl.database import Connection, fetch_all
+from etl.database.connection import Connection, fetch_all
 from etl.errors import SourceError
-from etl.extract import DirectorySource, HttpSource
-from etl.mirror import MANIFEST, Mirror, Mirrored, write_atomically
-from etl.pipeline import LoadOptions, run
+from etl.extract.http import DirectorySource, HttpSource
+from etl.extract.mirror import MANIFEST, Mirror, Mirrored, write_atomically
+from etl.run.pipeline import LoadOptions, run
 from tests.conftest import Api
 from tests.documents import document, encode, nation_day, snapshot, state_history
 from tests.integration.test_load import days, states_json
@@ -92,7 +92,7 @@ def test_without_the_list_of_states_there_is_no_mirror(small: Api, tmp_path: Pat
 
 
 def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
-    from etl.extract import open_source
+    from etl.extract.http import open_source
 
     result = Mirror(open_source("snapshot", {}, 2), tmp_path, 2, lambda *_: None).update(single_days=False)
     assert result.counts == {"written": 58}

@@ -2,10 +2,11 @@
 
 from datetime import date, timedelta
 
-from etl import config, database
-from etl.database import Connection, fetch_all
-from etl.declaration import SERIES_END, TABLES, key_columns, value_columns
-from etl.pipeline import LoadOptions, run
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all
+from etl.run.pipeline import LoadOptions, run
+from etl.transform.declaration import SERIES_END, TABLES, key_columns, value_columns
 
 FIRST = date(2020, 1, 13)
 FOUR = "us,wa,ca,ny"

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from etl import config, database
-from etl.database import Connection, fetch_all
-from etl.report import data, page, pictures, quality, words
-from etl.report.data import MEASURES, Curve
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all
+from etl.page import data, page, pictures, quality, words
+from etl.page.data import MEASURES, Curve
 from tests.conftest import Command
 from tests.documents import document, nation_day
 from tests.integration.test_load import days

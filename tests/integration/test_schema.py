@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from etl import config, database, schema, server
-from etl.database import Connection, fetch_all, fetch_one
-from etl.declaration import (
+from etl import config
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database import schema
+from etl.database.connection import Connection, fetch_all, fetch_one
+from etl.errors import DatabaseError
+from etl.load.document import FACT_STAMPS, REPORT_STAMPS
+from etl.transform.declaration import (
     CALCULATED,
     DETAIL_TABLE,
     FIRST_DAY,
@@ -21,8 +26,6 @@ from etl.declaration import (
     key_columns,
     value_columns,
 )
-from etl.errors import DatabaseError
-from etl.load import FACT_STAMPS, REPORT_STAMPS
 from tests.conftest import administrator
 
 CLASSIC_QUERY = """
@@ -320,7 +323,7 @@ def test_the_reader_reads_everything_and_writes_nothing(conn: Connection) -> Non
 
 
 def test_the_loader_role_can_do_all_that_a_load_does_and_no_ddl(dsn: str) -> None:
-    from etl.pipeline import LoadOptions, run
+    from etl.run.pipeline import LoadOptions, run
 
     with database.connect(config.Database(dsn)) as opened:
         with opened.cursor() as cursor:

@@ -15,7 +15,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from etl import config, server
+from etl import config
+from etl.database import embedded as server
 from etl.errors import DatabaseError
 
 # Uses the server, says so, and waits for a line on stdin before it leaves.
@@ -23,7 +24,7 @@ USER = textwrap.dedent("""
     import sys
     from pathlib import Path
     import psycopg2
-    from etl import server
+    from etl.database import embedded as server
     with server.running(Path(sys.argv[1])) as dsn:
         psycopg2.connect(dsn).close()
         print("connected", flush=True)

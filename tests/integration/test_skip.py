@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from etl import rejected, skip
-from etl.declaration import TABLES
 from etl.errors import UsageError
-from etl.replay import prune, replay
+from etl.load import skip
+from etl.run import rejected
+from etl.run.replay import prune, replay
+from etl.transform.declaration import TABLES
 from tests.documents import nation_day, plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 

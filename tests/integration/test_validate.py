@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from etl import config, database, server, validate
-from etl.database import Connection, fetch_all
+from etl import config
+from etl.database import checks as validate
+from etl.database import connection as database
+from etl.database import embedded as server
+from etl.database.connection import Connection, fetch_all
 from tests.integration.test_load import days
 from tests.warehouse import Warehouse
 

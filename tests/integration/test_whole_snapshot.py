@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from etl import config, database
-from etl.database import Connection, fetch_all, fetch_one
-from etl.declaration import NATION, REPORT_TABLE, STATE, TABLES
+from etl import config
+from etl.database import connection as database
+from etl.database.connection import Connection, fetch_all, fetch_one
+from etl.transform.declaration import NATION, REPORT_TABLE, STATE, TABLES
 from tests.documents import snapshot, snapshot_addresses
 from tests.integration.test_schema import CLASSIC_QUERY
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from etl import checks
-from etl.checks import Finding
 from etl.config import ROOT, SNAPSHOT
-from etl.contract import Expected, decode
-from etl.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape
 from etl.errors import ContractError
-from etl.transform import Rows, columns, transform
+from etl.transform import bounds as checks
+from etl.transform.bounds import Finding
+from etl.transform.contract import Expected, decode
+from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape
+from etl.transform.rows import Rows, columns, transform
 from tests.documents import document, encode, report
 
 TODAY = date(2021, 3, 8)

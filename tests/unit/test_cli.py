@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from dateutil.tz import gettz
 
-from etl import cli
+from etl.cli import commands as cli
 from etl.errors import ExitCode, UsageError
 
 COMMANDS = list(cli.COMMANDS)
@@ -161,7 +161,7 @@ def test_an_unexpected_error_exits_1_with_a_traceback_in_the_log(
 def test_without_any_psql_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from etl import server
+    from etl.database import embedded as server
 
     monkeypatch.setattr(server, "psql_program", lambda: None)
     monkeypatch.setenv("COVID_ETL_HOME", str(tmp_path))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from etl.config import ROOT
-from etl.contract import Document, Expected, NotJsonError, decode, newest_day
-from etl.declaration import NATION, STATE
-from etl.drift import Alias, Change
 from etl.errors import ContractError
+from etl.transform.contract import Document, Expected, NotJsonError, decode, newest_day
+from etl.transform.declaration import NATION, STATE
+from etl.transform.drift import Alias, Change
 from tests.documents import Json, document, encode, nation_day, plant, pluck, report, snapshot, state_history
 
 DAY = date(2021, 3, 7)
@@ -203,8 +203,8 @@ def test_the_data_hash_tells_values_and_new_paths_apart() -> None:
 RACE = """
 import sys, threading
 from datetime import date
-from etl import contract
-from etl.declaration import STATE
+from etl.transform import contract
+from etl.transform.declaration import STATE
 from tests.documents import document, encode, report
 
 sys.setswitchinterval(1e-6)

@@ -1,4 +1,4 @@
-from etl.declaration import (
+from etl.transform.declaration import (
     DETAIL_TABLE,
     NATION,
     STATE,

@@ -1,7 +1,7 @@
 import pytest
 
-from etl.contract import FieldDefinition as Definition
-from etl.drift import Change, compare_definitions, explain_gone
+from etl.transform.contract import FieldDefinition as Definition
+from etl.transform.drift import Change, compare_definitions, explain_gone
 
 CASES = Definition("Confirmed Cases", False, ["positiveCasesViral"], "cases.confirmed")
 DISCHARGES = Definition("Hospital discharges")

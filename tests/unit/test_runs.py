@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from etl.checks import Finding
-from etl.drift import Change
-from etl.drift_log import SeenDrift
 from etl.errors import ExitCode
-from etl.load import Loaded, RowCounts
-from etl.runs import Outcome, Summary, Trouble, advice, days_in_words
+from etl.load.document import Loaded, RowCounts
+from etl.load.drift_record import SeenDrift
+from etl.run.summary import Outcome, Summary, Trouble, advice, days_in_words
+from etl.transform.bounds import Finding
+from etl.transform.drift import Change
 
 DRIFT = SeenDrift(3, "state", Change("shape", "path added", "data.cases.x", after="number"), ["CA"])
 FINDING = Finding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high")

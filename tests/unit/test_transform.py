@@ -4,9 +4,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.contract import Expected, decode
-from etl.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape
-from etl.transform import columns, transform
+from etl.transform.contract import Expected, decode
+from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape
+from etl.transform.rows import columns, transform
 from tests.documents import Json, document, encode, plant, report
 
 NUMBERS = {

@@ -1,0 +1,71 @@
+"""psql on the database in use: as it is for scripts, with settings and a greeting at a terminal."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from etl.config import Database
+from etl.database import embedded as server
+from etl.database.connection import SQL
+from etl.errors import UsageError
+
+STARTUP_FILE = SQL / "psqlrc"
+EXAMPLES = SQL / "examples"
+# Long lines are cut, not wrapped; a table that fits stays on the screen; \x and colours work.
+PAGER = "less -SRFX"
+
+
+def program() -> str:
+    """The psql to run; raises `UsageError` if there is none."""
+    found = server.psql_program()
+    if not found:
+        raise UsageError("there is no psql here: install PostgreSQL's client (Debian: postgresql-client)")
+    return found
+
+
+def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs psql as a child, so that an embedded server can stop after it; returns psql's exit code.
+
+    The password goes by the environment, where other users of the machine do not see it.
+    """
+    parameters = parse_dsn(target.dsn)
+    password = target.password or parameters.pop("password", None)
+    variables = {**environ, **({"PGPASSWORD": password} if password else {})}
+    command = [psql, *([make_dsn(**parameters)] if parameters else []), *arguments]
+    if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
+        command += ["--set", f"examples={_examples()}", *_own_startup_file(psql, environ)]
+        variables |= {"PSQLRC": str(STARTUP_FILE)} | _pager(environ)
+    # psql handles Ctrl-C itself: it cancels the query.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal that is closed ends psql; this process lives on to stop an embedded server.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    return subprocess.run(command, env=variables, check=False).returncode
+
+
+def _examples() -> str:
+    """The folder of the examples as one would type it: relative where the program lies below the current folder."""
+    return os.path.relpath(EXAMPLES) if EXAMPLES.is_relative_to(Path.cwd()) else str(EXAMPLES)
+
+
+def _own_startup_file(psql: str, environ: Mapping[str, str]) -> list[str]:
+    """Names the user's own startup file, found where psql would: for its version, then for all."""
+    shown = subprocess.run([psql, "--version"], capture_output=True, text=True, check=False).stdout
+    version = (shown.split() or [""])[2:3]
+    suffixes = [f"-{each}" for full in version for each in (full, full.split(".")[0])]
+    name = environ.get("PSQLRC") or "~/.psqlrc"
+    name = environ.get("HOME", "") + name[1:] if name.startswith("~/") else name
+    files = [f"{name}{suffix}" for suffix in (*suffixes, "") if os.access(f"{name}{suffix}", os.R_OK)]
+    return ["--set", f"own_startup_file={files[0]}"] if files else []
+
+
+def _pager(environ: Mapping[str, str]) -> dict[str, str]:
+    """The user's pager; else less, or where that is missing none."""
+    if "PSQL_PAGER" in environ or "PAGER" in environ:
+        return {}
+    return {"PSQL_PAGER": PAGER if shutil.which("less") else ""}

@@ -1,0 +1,1 @@
+"""The connection, the embedded server, the schema."""

@@ -1,0 +1,1 @@
+"""Gets documents from a source, as bytes: the API over HTTP, or a directory."""

@@ -1,0 +1,1 @@
+"""Drives documents through extract, transform and load; the record of a run, its summary, its alerts."""

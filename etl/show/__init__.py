@@ -1,0 +1,1 @@
+"""Reads what is loaded, and writes nothing to the database."""
