@@ -27,8 +27,8 @@ VIEWS = "mart"
 SCHEMAS = ("public", VIEWS, "history", "ops")
 HEAD = """# Data dictionary
 
-Made by `make dictionary` from the comments of the schema and from `etl/transform/declaration.py`; a test fails when it is
-out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
+Made by `make dictionary` from the comments of the schema and from `etl/transform/declaration.py`; a test fails when
+it is out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
 "Null" says when a value may be missing: a null always means "not published", never zero. Examples are of California
 on 2021-03-07 (or its last full week); where it has no value, of the location whose code stands behind the example.
 

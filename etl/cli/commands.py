@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from etl import __version__
 from etl.config import PROGRAM
-from etl.errors import EtlError, ExitCode, Interrupted, UsageError
+from etl.errors import MEANINGS, EtlError, ExitCode, Interrupted, UsageError
 from etl.logs import configure, get_logger
 
 if TYPE_CHECKING:
@@ -27,19 +27,7 @@ TIME_ZONE = "America/New_York"
 ALL = "all"
 FALSE_WORDS, TRUE_WORDS = ("", "0", "false", "no", "off"), ("1", "true", "yes", "on")
 
-EXIT_CODES = """\
-exit codes:
-  0   done, also when nothing was new
-  1   a bug in this program
-  2   usage or configuration
-  3   source unavailable, or a document could not be had after retries
-  4   nothing is published for the day asked for, in any location asked for
-  5   a document broke the contract and was rejected
-  6   database unavailable or failing
-  7   a required check failed, or what is loaded is stale
-  75  another run holds the lock
-  130, 143  interrupted by Ctrl-C, by SIGTERM
-"""
+EXIT_CODES = "exit codes:\n" + "".join(f"  {code:<5}{meaning}\n" for code, meaning in MEANINGS.items())
 
 DESCRIPTION = """\
 Loads the COVID Tracking Project API v2 into a Postgres star schema.

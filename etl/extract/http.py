@@ -1,7 +1,7 @@
 """Gets documents from a source: the API or a copy of it over HTTP, or a directory in the API's layout.
 
 A source returns the bytes as received. It says `Missing` for a document that the source does not
-have, and raises `FetchError` where no complete answer could be had.
+have, and raises `DocumentError` where no complete answer could be had.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from etl import __version__, config
-from etl.errors import SourceError, UsageError
+from etl.errors import DocumentError, SourceError, UsageError
 from etl.logs import get_logger
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ class NotModified(Exception):
     """The source says that the document is the one that the validators name (304)."""
 
 
-class FetchError(Exception):
-    """No complete answer could be had; the text says why."""
-
-
-class _CutOffError(FetchError):
+class _CutOffError(DocumentError):
     """The body ended, or failed, midway: worth another try."""
 
 
@@ -92,7 +88,7 @@ class Source(Protocol):
     def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
         """The document at an address such as `us/daily.json`.
 
-        Raises `Missing`, `NotModified` (only where validators were given), or `FetchError`.
+        Raises `Missing`, `NotModified` (only where validators were given), or `DocumentError`.
         """
 
 
@@ -168,7 +164,7 @@ class HttpSource:
         import stamina
 
         if self._unreachable:
-            raise FetchError(NOT_ASKED)
+            raise DocumentError(NOT_ASKED)
         stamina.instrumentation.set_on_retry_hooks([])
         for attempt in stamina.retry_context(
             on=_CutOffError, attempts=BODY_ATTEMPTS, timeout=None, wait_initial=BACKOFF_SECONDS
@@ -192,14 +188,14 @@ class HttpSource:
                 if response.status_code == 404:
                     raise Missing(address)
                 if response.status_code != 200:
-                    raise FetchError(f"status {response.status_code}")
+                    raise DocumentError(f"status {response.status_code}")
                 return _receive(response, deadline)
         except requests.ConnectionError as error:
             # After all retries: asking for each of the other documents would only take long.
             self._unreachable = True
-            raise FetchError(_reason(error)) from error
+            raise DocumentError(_reason(error)) from error
         except requests.RequestException as error:
-            raise FetchError(_reason(error)) from error
+            raise DocumentError(_reason(error)) from error
 
 
 def _session(jobs: int) -> "requests.Session":
@@ -238,9 +234,9 @@ def _receive(response: "requests.Response", deadline: float) -> Received:
         for chunk in response.raw.stream(CHUNK, decode_content=False):
             received += chunk
             if time.monotonic() > deadline:
-                raise FetchError(f"not complete after {REQUEST_SECONDS} s")
+                raise DocumentError(f"not complete after {REQUEST_SECONDS} s")
             if len(received) > LARGEST_DOCUMENT:
-                raise FetchError(f"larger than {LARGEST_DOCUMENT} bytes")
+                raise DocumentError(f"larger than {LARGEST_DOCUMENT} bytes")
     except HTTPError as error:
         raise _CutOffError(f"cut off after {len(received)} bytes: {_reason(error)}") from error
     validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
@@ -250,7 +246,7 @@ def _receive(response: "requests.Response", deadline: float) -> Received:
 
 
 def decompressed(data: bytes, validators: Validators = NOTHING_KNOWN) -> Received:
-    """Of gzip data, of one or more members; raises `FetchError` if it is cut off, damaged or too large."""
+    """Of gzip data, of one or more members; raises `DocumentError` if it is cut off, damaged or too large."""
     body, rest = bytearray(), data
     while rest:
         decoder = zlib.decompressobj(wbits=31)
@@ -259,7 +255,7 @@ def decompressed(data: bytes, validators: Validators = NOTHING_KNOWN) -> Receive
         except zlib.error as error:
             raise _CutOffError(f"damaged gzip: {error}") from error
         if len(body) > LARGEST_DOCUMENT:
-            raise FetchError(f"larger than {LARGEST_DOCUMENT} bytes when decompressed")
+            raise DocumentError(f"larger than {LARGEST_DOCUMENT} bytes when decompressed")
         if not decoder.eof:
             raise _CutOffError("cut off within gzip data")
         rest = decoder.unused_data
@@ -311,7 +307,7 @@ class DirectorySource:
         except FileNotFoundError as error:
             raise Missing(address) from error
         except OSError as error:
-            raise FetchError(f"cannot be read: {error.strerror}") from error
+            raise DocumentError(f"cannot be read: {error.strerror}") from error
 
     def _cut_into_days(self, history: str) -> dict[str, Received]:
         """The single-day documents that a history holds, by day."""
@@ -328,7 +324,7 @@ class DirectorySource:
             whole = msgspec.json.decode(self._read(history).body, type=History)
             rows = {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FetchError(f"{history} has no days to cut: {error}") from error
+            raise DocumentError(f"{history} has no days to cut: {error}") from error
         meta = bytes(whole.meta)
         return {day: _compressed(b'{"meta":%b,"data":%b}' % (meta, row)) for day, row in rows.items()}
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from etl.errors import ContractError, ExitCode, SourceError
+from etl.errors import ContractError, DocumentError, ExitCode, SourceError
 from etl.extract.http import (
     NOTHING_KNOWN,
-    FetchError,
     Missing,
     NotModified,
     Received,
@@ -25,7 +24,6 @@ from etl.extract.http import (
 )
 from etl.load import locations
 from etl.logs import get_logger
-from etl.transform.contract import NotJsonError
 
 MANIFEST = ".mirror.json"
 NATION = "us/daily.json"
@@ -95,7 +93,7 @@ class Mirror:
             return "not_modified"
         except Missing:
             return "not_published"
-        except FetchError as error:
+        except DocumentError as error:
             self.result.failed[address] = str(error)
             log.warning("document failed", extra={"address": address, "reason": str(error)})
             return "failed"
@@ -116,7 +114,7 @@ class Mirror:
         """Whether the file is still the one that was written."""
         try:
             return self._read(address).sha256 == str(entry["sha256"])
-        except (OSError, FetchError):
+        except (OSError, DocumentError):
             return False
 
     def _read(self, address: str) -> Received:
@@ -128,7 +126,7 @@ class Mirror:
     def _codes(self) -> list[str]:
         try:
             return [state["location_code"] for state in locations.decode(self._read(locations.ADDRESS).body)]
-        except (OSError, FetchError, NotJsonError, ContractError) as error:
+        except (OSError, DocumentError, ContractError) as error:
             reason = self.result.failed.get(locations.ADDRESS, error)
             raise SourceError(
                 f"mirror needs {locations.ADDRESS} of {self.source.name}: {reason}; "
@@ -138,7 +136,7 @@ class Mirror:
     def _days(self, history: str) -> Iterable[str]:
         try:
             found = msgspec.json.decode(self._read(history).body, type=_History)
-        except (OSError, FetchError, msgspec.DecodeError):
+        except (OSError, DocumentError, msgspec.DecodeError):
             return
         for row in found.data:
             yield f"us/daily/{row.date}.json" if history == NATION else history.replace("daily", row.date)

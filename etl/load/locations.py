@@ -7,8 +7,8 @@ from typing import Annotated, TypedDict
 import msgspec
 
 from etl.database.connection import Connection, fetch_all, read_sql
-from etl.errors import ContractError, UsageError
-from etl.transform.contract import MAX_BIGINT, NotJsonError, Text
+from etl.errors import ContractError, DocumentError, UsageError
+from etl.transform.contract import MAX_BIGINT, Text
 from etl.transform.declaration import NATION, STATE, Shape
 
 ADDRESS = "states.json"
@@ -80,13 +80,13 @@ class LocationMetadata(TypedDict):
 
 
 def decode(body: bytes) -> list[LocationMetadata]:
-    """The names, populations and sites that states.json publishes; raises `NotJsonError` or `ContractError`."""
+    """The names, populations and sites that states.json publishes; raises `DocumentError` or `ContractError`."""
     try:
         states = msgspec.json.decode(body, type=_States).data
     except (msgspec.ValidationError, RecursionError) as error:
         raise ContractError(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJsonError(str(error)) from error
+        raise DocumentError(f"no JSON: {error}") from error
     return [
         {
             "location_code": state.state_code,

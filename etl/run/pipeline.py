@@ -12,9 +12,16 @@ import psycopg2
 from etl import logs
 from etl.database import schema
 from etl.database.connection import Connection, fetch_all, fetch_one, read_sql, transaction
-from etl.errors import ContractError, EtlError, ExitCode, Interrupted, SourceError
+from etl.errors import (
+    ContractError,
+    DocumentError,
+    Interrupted,
+    Outcome,
+    SourceError,
+    exit_code_of,
+)
 from etl.extract import http as extract
-from etl.extract.http import NOT_ASKED, NOTHING_KNOWN, FetchError, Missing, Source
+from etl.extract.http import NOT_ASKED, NOTHING_KNOWN, Missing, Source
 from etl.load import locations, rules
 from etl.load.document import DocumentLoad, Loader
 from etl.load.drift_record import DriftLog, SeenDrift
@@ -23,9 +30,8 @@ from etl.load.rules import Rules
 from etl.logs import get_logger
 from etl.run import summary as runs
 from etl.run.prepare import RUN_SECONDS, LastLoad, Preparer, Ready, Request, Settled, prepare_ahead, rejected
-from etl.run.summary import Outcome, Summary, Trouble
+from etl.run.summary import Summary, Trouble
 from etl.transform import contract
-from etl.transform.contract import NotJsonError
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key
 
 LATEST = "latest"
@@ -126,7 +132,7 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     try:
         yield
     except (Interrupted, Exception) as error:
-        summary.ended_by = _exit_code(error)
+        summary.ended_by = exit_code_of(error)
         # The error on its way up tells more than the failure to record it.
         with contextlib.suppress(psycopg2.Error):
             runs.close_run(conn, summary)
@@ -134,13 +140,6 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
         raise
     runs.close_run(conn, summary)
     log.log(LEVELS[summary.status], "run ended", extra=summary.log_fields())
-
-
-def _exit_code(error: BaseException) -> ExitCode:
-    """The exit code that an error will end the command with."""
-    if isinstance(error, Interrupted | EtlError):
-        return error.exit_code
-    return ExitCode.DATABASE if isinstance(error, psycopg2.Error) else ExitCode.BUG
 
 
 def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Source:
@@ -165,7 +164,7 @@ def _latest_day(source: Source) -> date:
         return contract.newest_day(source.fetch(NATION_HISTORY).body)
     except Missing as error:
         raise SourceError(f"--date latest needs {NATION_HISTORY}, which {source.name} does not have") from error
-    except (FetchError, NotJsonError, ContractError) as error:
+    except (DocumentError, ContractError) as error:
         raise SourceError(f"--date latest needs {NATION_HISTORY} of {source.name}: {error}") from error
 
 
@@ -242,7 +241,7 @@ def _load_locations(loader: Loader, source: Source, summary: Summary) -> None:
     try:
         received = source.fetch(locations.ADDRESS)
         states = locations.decode(received.body)
-    except (FetchError, Missing, NotJsonError, ContractError) as error:
+    except (DocumentError, Missing, ContractError) as error:
         log.warning("location metadata not updated", extra={"address": locations.ADDRESS, "reason": str(error)})
         return
     event = DocumentLoad(

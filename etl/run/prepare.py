@@ -8,16 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from etl.errors import ContractError
-from etl.extract.http import NOTHING_KNOWN, FetchError, Missing, NotModified, Received, Source, Validators
+from etl.errors import ContractError, DocumentError, Outcome
+from etl.extract.http import NOTHING_KNOWN, Missing, NotModified, Received, Source, Validators
 from etl.load.document import Content, stage
 from etl.load.drift_record import Seen
 from etl.load.locations import Location
 from etl.load.rules import LocationRules
-from etl.run.summary import Outcome
 from etl.transform import bounds as checks
 from etl.transform import contract
-from etl.transform.contract import Document, Expected, NotJsonError
+from etl.transform.contract import DepartureError, Document, Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
 from etl.transform.rows import columns, transform
 
@@ -129,7 +128,7 @@ class Preparer:
             return Settled(request, Outcome.SKIPPED)
         try:
             if time.monotonic() > self.deadline:
-                raise FetchError(f"not asked for: the run took more than {RUN_SECONDS} s")
+                raise DocumentError(f"not asked for: the run took more than {RUN_SECONDS} s")
             last = None if self.force else self.last_loads.get(request.address)
             known = last.validators(request, self.source.name) if last else NOTHING_KNOWN
             received = self.source.fetch(request.address, known)
@@ -138,7 +137,7 @@ class Preparer:
         except Missing:
             outcome = Outcome.NOT_PUBLISHED if request.day else Outcome.FAILED
             return Settled(request, outcome, "not found (404)")
-        except FetchError as error:
+        except DocumentError as error:
             return Settled(request, Outcome.FAILED, str(error))
         if last and last.sha256 == received.sha256 and last.stands_for(request):
             return Settled(request, Outcome.UNCHANGED, received=received)
@@ -154,8 +153,8 @@ class Preparer:
             if last and last.own_build_time and build_time < last.own_build_time:
                 return Settled(request, Outcome.STALE, f"built {build_time}, before the one loaded")
             return Ready(request, flatten(request, received, document, self.today), build_time)
-        except NotJsonError as error:
-            return Settled(request, Outcome.FAILED, f"no JSON: {error}")
+        except DocumentError as error:
+            return Settled(request, Outcome.FAILED, str(error))
         except ContractError as error:
             return rejected(request, received, error)
 
@@ -163,7 +162,8 @@ class Preparer:
 def rejected(request: Request, received: Received, error: ContractError) -> Settled:
     """A document that broke the contract, with the drift that it shows."""
     location = request.location
-    seen = None if error.changes is None else Seen(location.shape.name, location.code, None, error.changes)
+    changes = error.changes if isinstance(error, DepartureError) else None
+    seen = None if changes is None else Seen(location.shape.name, location.code, None, changes)
     return Settled(request, Outcome.REJECTED, str(error), received, seen, error.days)
 
 

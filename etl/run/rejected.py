@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
 from etl.database.connection import Connection, fetch_all, read_sql
-from etl.errors import ContractError, UsageError
+from etl.errors import ContractError, Outcome, UsageError
 from etl.load import locations, rules
 from etl.load.document import Loader
 from etl.load.locations import Location
@@ -13,7 +13,7 @@ from etl.run import summary as runs
 from etl.run.prepare import Ready, Request, Settled, flatten
 from etl.run.prepare import rejected as settle_rejected
 from etl.run.replay import stored_document, stored_request
-from etl.run.summary import Outcome, Summary, Trouble
+from etl.run.summary import Summary, Trouble
 from etl.transform import contract
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
 

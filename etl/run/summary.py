@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from etl import __version__
 from etl.database.connection import Connection, fetch_one
-from etl.errors import ExitCode
+from etl.errors import SIGNALS, ExitCode, Outcome, first
 from etl.load.document import Loaded, RowCounts
 from etl.load.drift_record import SeenDrift
 from etl.logs import get_logger
@@ -23,33 +22,10 @@ from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 
 log = get_logger()
 
-# Where several things went wrong, the exit code is the first of these.
-PRECEDENCE = (
-    ExitCode.BUG,
-    ExitCode.DATABASE,
-    ExitCode.SOURCE,
-    ExitCode.REJECTED,
-    ExitCode.CHECK,
-    ExitCode.NOT_PUBLISHED,
-)
-
 # Where more reports of a history than this are broken, passing over the location is what is offered.
 MOST_SKIPPED_DAYS = 3
 # Documents with the same trouble: the others are only counted.
 MOST_NAMED = 5
-
-
-class Outcome(StrEnum):
-    """What became of a document."""
-
-    NOT_MODIFIED = "not_modified"
-    NOT_PUBLISHED = "not_published"
-    FAILED = "failed"
-    LOADED = "loaded"
-    UNCHANGED = "unchanged"
-    STALE = "stale"
-    SKIPPED = "skipped"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +124,13 @@ class Summary:
             ExitCode.REJECTED: bool(self.rejected),
             ExitCode.NOT_PUBLISHED: nothing,
         }
-        return next((code for code in PRECEDENCE if happened.get(code)), ExitCode.OK)
+        return first(code for code, has_happened in happened.items() if has_happened)
 
     @property
     def status(self) -> str:
         """ok; partial: some documents failed or were rejected; failed: all of them; interrupted."""
         if self.ended_by:
-            signals = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
-            return "interrupted" if self.ended_by in signals else "failed"
+            return "interrupted" if self.ended_by in SIGNALS else "failed"
         bad = len(self.failed) + len(self.rejected)
         return "ok" if not bad else "failed" if bad == self.requested else "partial"
 

@@ -21,7 +21,7 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta, Struct
 
-from etl.errors import ContractError
+from etl.errors import ContractError, DocumentError
 from etl.transform import drift
 from etl.transform.declaration import CALCULATED, FIRST_DAY, LAST_DAY, SHAPES, STATE, AttributeKind, Shape
 from etl.transform.drift import Alias, Change
@@ -50,8 +50,12 @@ NAMED_DAYS = 3
 JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or"}
 
 
-class NotJsonError(Exception):
-    """The body is not JSON (cut off, HTML, empty, plain text): the source failed, not the contract."""
+class DepartureError(ContractError):
+    """A document departs from the shape that is expected; `changes` is the drift that it shows."""
+
+    def __init__(self, text: str, changes: tuple[Change, ...], *, days: tuple[str, ...]) -> None:
+        super().__init__(text, days=days)
+        self.changes = changes
 
 
 class FieldDefinition(Struct, gc=False):
@@ -103,7 +107,7 @@ class Document:
 def decode(body: bytes, expected: Expected) -> Document:
     """Decodes one document.
 
-    Raises `NotJsonError` where the body is no JSON, `ContractError` where it is other JSON than what
+    Raises `DocumentError` where the body is no JSON, `ContractError` where it is other JSON than what
     was asked for.
     """
     changes: tuple[Change, ...] = ()
@@ -116,7 +120,7 @@ def decode(body: bytes, expected: Expected) -> Document:
     except RecursionError as error:
         raise ContractError("nested too deeply to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJsonError(str(error)) from error
+        raise DocumentError(f"no JSON: {error}") from error
     reports = [raw.data] if single else raw.data
     if expected.skipped_days:
         reports = [report for report in reports if report.date not in expected.skipped_days]
@@ -139,7 +143,7 @@ def newest_day(body: bytes) -> date:
     except (msgspec.ValidationError, RecursionError) as error:
         raise ContractError(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJsonError(str(error)) from error
+        raise DocumentError(f"no JSON: {error}") from error
     if not days:
         raise ContractError("data: a history without a single report")
     return max(days)
@@ -263,7 +267,7 @@ def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[
     if breaking := [each for each in found if each.breaking]:
         days = sorted({day for each in breaking for day in each.days})
         is_everywhere = isinstance(untyped, dict) and len(days) == len(untyped.get("data") or ())
-        raise ContractError(_problems(breaking, changes), days=() if is_everywhere else tuple(days), changes=changes)
+        raise DepartureError(_problems(breaking, changes), changes, days=() if is_everywhere else tuple(days))
     return msgspec.convert(untyped, _document_type(shape, single=single, strict=False)), data_hash, changes
 
 
@@ -273,7 +277,7 @@ def _untyped(body: bytes) -> Any:
     except RecursionError as error:
         raise ContractError("nested too deeply to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJsonError(str(error)) from error
+        raise DocumentError(f"no JSON: {error}") from error
 
 
 def _problems(breaking: list[Difference], changes: tuple[Change, ...]) -> str:

@@ -156,7 +156,9 @@ def test_the_variables_that_the_readme_names_are_the_program_s() -> None:
     known = set(
         re.findall(r"COVID_ETL_[A-Z_]+", " ".join(path.read_text() for path in Path(ROOT / "etl").rglob("*.py")))
     )
-    known |= {cli.option_variable(flag) for flag in re.findall(r'"(--[a-z-]+)"', (ROOT / "etl/cli/commands.py").read_text())}
+    known |= {
+        cli.option_variable(flag) for flag in re.findall(r'"(--[a-z-]+)"', (ROOT / "etl/cli/commands.py").read_text())
+    }
     named = {name for name in re.findall(r"COVID_ETL_[A-Z_]+", README) if not name.endswith("_")}
     assert named <= known
 

@@ -13,9 +13,9 @@ import pytest
 import stamina
 from werkzeug import Request, Response
 
-from etl.errors import SourceError, UsageError
+from etl.errors import DocumentError, SourceError, UsageError
 from etl.extract import http as extract
-from etl.extract.http import DirectorySource, FetchError, HttpSource, Missing, open_source, resolve_auto
+from etl.extract.http import DirectorySource, HttpSource, Missing, open_source, resolve_auto
 from tests.conftest import Api
 from tests.documents import document, encode, nation_day, snapshot, snapshot_day
 
@@ -142,7 +142,7 @@ def test_a_busy_server_is_asked_again_and_that_is_logged(
 
 def test_a_server_that_stays_busy_is_given_up(api: Api) -> None:
     api.answers[ADDRESS] = 503
-    with pytest.raises(FetchError, match="^status 503$"):
+    with pytest.raises(DocumentError, match="^status 503$"):
         source(api).fetch(ADDRESS)
     assert len(api.requests) == 1 + extract.STATUS_RETRIES
 
@@ -171,7 +171,7 @@ def test_404_is_missing_and_not_asked_again(api: Api) -> None:
 @pytest.mark.parametrize("status", [201, 204, 400, 403, 410])
 def test_another_status_is_a_failure(api: Api, status: int) -> None:
     api.answers[ADDRESS] = status
-    with pytest.raises(FetchError, match=f"^status {status}$"):
+    with pytest.raises(DocumentError, match=f"^status {status}$"):
         source(api).fetch(ADDRESS)
 
 
@@ -186,7 +186,7 @@ def test_a_redirect_is_followed(api: Api) -> None:
 
 def test_a_body_cut_off_midway_is_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
     with RawServer(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"data":') as server:
-        with pytest.raises(FetchError, match="^cut off after 8 bytes: "):
+        with pytest.raises(DocumentError, match="^cut off after 8 bytes: "):
             HttpSource(server.url, "test", 1).fetch(ADDRESS)
         assert server.connections == extract.BODY_ATTEMPTS
     assert [record.message for record in caplog.records] == ["asking again"] * (extract.BODY_ATTEMPTS - 1)
@@ -194,7 +194,7 @@ def test_a_body_cut_off_midway_is_asked_for_again(caplog: pytest.LogCaptureFixtu
 
 def test_a_chunked_body_cut_off_midway_is_asked_for_again() -> None:
     with RawServer(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"data":') as server:
-        with pytest.raises(FetchError, match="^cut off after "):
+        with pytest.raises(DocumentError, match="^cut off after "):
             HttpSource(server.url, "test", 1).fetch(ADDRESS)
         assert server.connections == extract.BODY_ATTEMPTS
 
@@ -208,7 +208,7 @@ def test_damaged_gzip_is_asked_for_again(api: Api, body: bytes, said: str) -> No
     api.answers[ADDRESS] = in_turn((200, body, headers), (200, gzip.compress(BODY), headers))
     assert source(api).fetch(ADDRESS).body == BODY
     api.answers[ADDRESS] = in_turn((200, body, headers))
-    with pytest.raises(FetchError, match=said):
+    with pytest.raises(DocumentError, match=said):
         source(api).fetch(ADDRESS)
 
 
@@ -222,14 +222,14 @@ def test_gzip_of_several_members_is_one_document(api: Api) -> None:
 def test_a_document_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "LARGEST_DOCUMENT", 1000)
     api.answers[ADDRESS] = b" " * 1001
-    with pytest.raises(FetchError, match="^larger than 1000 bytes$"):
+    with pytest.raises(DocumentError, match="^larger than 1000 bytes$"):
         source(api).fetch(ADDRESS)
 
 
 def test_a_document_that_grows_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "LARGEST_DOCUMENT", 5000)
     api.answers[ADDRESS] = in_turn((200, gzip.compress(b" " * 10**6), {"Content-Encoding": "gzip"}))
-    with pytest.raises(FetchError, match="^larger than 5000 bytes when decompressed$"):
+    with pytest.raises(DocumentError, match="^larger than 5000 bytes when decompressed$"):
         source(api).fetch(ADDRESS)
 
 
@@ -239,7 +239,7 @@ def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
     with (
         RawServer(head, pause=0.1, pieces=20) as server,
-        pytest.raises(FetchError, match=r"^not complete after 0\.5 s$"),
+        pytest.raises(DocumentError, match=r"^not complete after 0\.5 s$"),
     ):
         HttpSource(server.url, "test", 1).fetch(ADDRESS)
 
@@ -247,10 +247,10 @@ def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_server_that_is_not_there_is_a_failure_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "STATUS_RETRIES", 1)
     nowhere = HttpSource("http://127.0.0.1:9", "test", 1)
-    with pytest.raises(FetchError, match="^.Errno 111. Connection refused$"):
+    with pytest.raises(DocumentError, match="^.Errno 111. Connection refused$"):
         nowhere.fetch(ADDRESS)
     # The other documents are not waited for one by one.
-    with pytest.raises(FetchError, match=f"^{extract.NOT_ASKED}$"):
+    with pytest.raises(DocumentError, match=f"^{extract.NOT_ASKED}$"):
         nowhere.fetch("states.json")
 
 
@@ -279,7 +279,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "states.json.gz").mkdir()
-    with pytest.raises(FetchError, match="cannot be read: Is a directory"):
+    with pytest.raises(DocumentError, match="cannot be read: Is a directory"):
         DirectorySource(tmp_path, "test").fetch("states.json")
 
 
@@ -309,7 +309,7 @@ def test_a_day_with_a_file_of_its_own_is_read_from_there(tmp_path: Path) -> None
 
 def test_a_history_without_days_is_a_failure(tmp_path: Path) -> None:
     write(tmp_path / "us/daily.json", b"<html>")
-    with pytest.raises(FetchError, match=r"us/daily\.json has no days to cut"):
+    with pytest.raises(DocumentError, match=r"us/daily\.json has no days to cut"):
         DirectorySource(tmp_path, "test").fetch("us/daily/2021-03-07.json")
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl.database.connection import Connection, fetch_all, transaction
-from etl.errors import DatabaseError, SourceError, UsageError
+from etl.errors import DatabaseError, Outcome, SourceError, UsageError
 from etl.extract.http import Received
 from etl.load import rules
 from etl.load.document import stage
@@ -19,7 +19,7 @@ from etl.load.rules import LocationRules
 from etl.run import pipeline
 from etl.run.pipeline import LoadOptions, make_loader, run
 from etl.run.prepare import Request, flatten
-from etl.run.summary import Outcome, Summary
+from etl.run.summary import Summary
 from etl.transform import contract
 from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history

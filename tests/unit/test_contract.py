@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from etl.config import ROOT
-from etl.errors import ContractError
-from etl.transform.contract import Document, Expected, NotJsonError, decode, newest_day
+from etl.errors import ContractError, DocumentError
+from etl.transform.contract import Document, Expected, decode, newest_day
 from etl.transform.declaration import NATION, STATE
 from etl.transform.drift import Alias, Change
 from tests.documents import Json, document, encode, nation_day, plant, pluck, report, snapshot, state_history
@@ -129,13 +129,13 @@ def test_a_new_path_loads_and_is_reported_once() -> None:
     [b"", b"<html>gone</html>", b"Data unavailable", encode(nation_day("2021-03-07"))[:-40], b'{"data": "\xff"}'],
 )
 def test_what_is_no_json_is_a_failure_of_the_source(body: bytes) -> None:
-    with pytest.raises(NotJsonError):
+    with pytest.raises(DocumentError):
         of(body)
 
 
 def test_a_document_cut_off_behind_a_broken_value_is_a_failure_of_the_source() -> None:
     body = encode(changed("data.cases.total.value", "x"))[:-2]
-    with pytest.raises(NotJsonError):
+    with pytest.raises(DocumentError):
         of(body)
 
 
@@ -362,5 +362,5 @@ def test_the_newest_day_of_a_history_is_read_whatever_else_is_in_it() -> None:
         newest_day(encode({"data": []}))
     with pytest.raises(ContractError):
         newest_day(encode({"data": [{"day": "2021-01-02"}]}))
-    with pytest.raises(NotJsonError):
+    with pytest.raises(DocumentError):
         newest_day(b"<html>")

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from etl.errors import ExitCode
+from etl.errors import ExitCode, Outcome
 from etl.load.document import Loaded, RowCounts
 from etl.load.drift_record import SeenDrift
-from etl.run.summary import Outcome, Summary, Trouble, advice, days_in_words
+from etl.run.summary import Summary, Trouble, advice, days_in_words
 from etl.transform.bounds import Finding
 from etl.transform.drift import Change
 
