@@ -1,9 +1,18 @@
 #!/usr/bin/env python3
-"""The single entry point: hands the arguments to `etl.cli` and returns its exit code."""
+"""The single entry point: hands the arguments to `etl.cli` and leaves with its exit code."""
 
 import sys
 
-from etl.cli.commands import main
+from etl.ending import leave, watch_signals
+
+
+def _run() -> int:
+    """Runs the command; its modules are imported only now, so that a signal meanwhile ends them in order, too."""
+    from etl.cli.commands import main
+
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    watch_signals()
+    leave(_run())

@@ -24,8 +24,7 @@ from etl import config
 from etl.database import connection as database
 from etl.database import embedded as server
 from etl.database import schema
-from etl.show.export import Relation, catalogue
-from etl.show.export_readme import FORMATS
+from etl.show.export import FORMATS, Relation, catalogue
 
 Rows = list[tuple[Any, ...]]
 Engine = Callable[[str], Iterable[tuple[Any, ...]]]
@@ -74,7 +73,9 @@ def on_postgres(conn: database.Connection, _folder: Path, relations: list[Relati
     with_code = (
         "(select location_code, fact.* from {} as fact inner join location_dimension using (location_id)) as {}"
     )
-    names = {each.name: with_code.format(each.name, each.name) if each.adds_code else each.name for each in relations}
+    names = {
+        each.name: with_code.format(each.name, each.name) if each.is_partitioned else each.name for each in relations
+    }
     return lambda query: database.fetch_all(conn, query.format_map(names))
 
 

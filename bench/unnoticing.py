@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from etl.cli import commands as cli
-from etl.load.drift_record import DriftLog
-from etl.load.findings import FindingLog
-from etl.transform import bounds as checks
+from etl.load import drift_record
+from etl.load.definitions import DefinitionRecord
+from etl.transform import bounds
 
 
 def nothing(*_: Any) -> list[Any]:
@@ -17,6 +17,9 @@ def nothing(*_: Any) -> list[Any]:
     return []
 
 
-for owner, name in ((checks, "check"), (checks, "empty_metrics"), (DriftLog, "observe"), (FindingLog, "record")):
+for owner, name in (
+    (bounds, "findings"), (bounds, "empty_metrics"),
+    (drift_record, "record"), (DefinitionRecord, "observe"),
+):  # fmt: skip
     setattr(owner, name, nothing)
 sys.exit(cli.main(sys.argv[1:]))

@@ -1,18 +1,19 @@
-"""Where the program and its data live, and how the environment configures the database."""
+"""The places of the program and its data, and what the environment and the installation say."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
-from etl.errors import UsageError
+from etl.errors import UsageError, as_usage_error
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "snapshot"
 API_URL = "https://api.covidtracking.com/v2"
 PROGRAM = "covid-tracking-etl"
 
-# A database is configured if one of these is set and not empty; the other libpq variables then count too.
+# One of these, set and not empty, configures a database; libpq then reads its other variables too.
 _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 
@@ -50,7 +51,10 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def secret(variable: str, environ: Mapping[str, str]) -> str | None:
-    """A variable, or the content of the file that `<variable>_FILE` names; raises `UsageError` if there is none."""
+    """A variable, or the content of the file that `<variable>_FILE` names.
+
+    Raises `UsageError` where that file cannot be read, or holds nothing.
+    """
     return environ.get(variable) or _read_secret(f"{variable}_FILE", environ)
 
 
@@ -59,7 +63,20 @@ def _read_secret(variable: str, environ: Mapping[str, str]) -> str | None:
     name = environ.get(variable)
     if not name:
         return None
+    with as_usage_error(f"{variable} names {name}, which cannot be read", kinds=(OSError, UnicodeDecodeError)):
+        content = Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    if not content:
+        raise UsageError(f"{variable} names {name}, which is empty: write the secret into it, or unset the variable")
+    return content
+
+
+def require_packages(purpose: str, extra: str, *packages: str) -> None:
+    """Raises `UsageError` where a package of an extra is not installed."""
     try:
-        return Path(name).read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise UsageError(f"{variable} names {name}, which cannot be read: {error.strerror}") from error
+        for package in packages:
+            import_module(package)
+    except ImportError as error:
+        raise UsageError(
+            f"{purpose} needs a package that is not installed ({error.name}): "
+            f"run `make .venv/{extra}`, or pip install -r requirements/{extra}.txt"
+        ) from error

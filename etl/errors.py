@@ -1,51 +1,40 @@
-"""Exit codes and outcomes, and the one mapping from an error or an outcome to a code."""
+"""Exit codes, outcomes, and the one mapping from an error or an outcome to a code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum, StrEnum
+from typing import Self
+
+ErrorKinds = type[Exception] | tuple[type[Exception], ...]
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the process; `MEANINGS` explains each."""
+    """The exit codes of the process with their meanings; where several apply, the first one listed counts."""
 
-    OK = 0
-    BUG = 1
-    USAGE = 2
-    SOURCE = 3
-    NOT_PUBLISHED = 4
-    REJECTED = 5
-    DATABASE = 6
-    CHECK = 7
-    LOCKED = 75
-    HUNG_UP = 129
-    INTERRUPTED = 130
-    TERMINATED = 143
+    meaning: str
 
+    def __new__(cls, code: int, meaning: str = "") -> Self:
+        """A number that knows its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
 
-MEANINGS = {
-    ExitCode.OK: "done, also when nothing was new",
-    ExitCode.BUG: "a bug in this program",
-    ExitCode.USAGE: "usage, configuration or this machine",
-    ExitCode.SOURCE: "source unavailable, or a document could not be had after retries",
-    ExitCode.NOT_PUBLISHED: "nothing is published for the days asked for, in any location asked for",
-    ExitCode.REJECTED: "a document broke the contract and was rejected",
-    ExitCode.DATABASE: "the database cannot be reached, or failed just now",
-    ExitCode.CHECK: "a required check failed, or what is loaded is stale",
-    ExitCode.LOCKED: "another run holds the lock",
-    ExitCode.HUNG_UP: "the terminal was closed (SIGHUP)",
-    ExitCode.INTERRUPTED: "interrupted (Ctrl-C, SIGINT)",
-    ExitCode.TERMINATED: "terminated (SIGTERM)",
-}
+    BUG = 1, "a bug in this program"
+    DATABASE = 6, "the database cannot be reached, or failed just now"
+    SOURCE = 3, "source unavailable, or a document could not be had after retries"
+    REJECTED = 5, "a document broke the contract and was rejected"
+    CHECK = 7, "a required check failed, or what is loaded is stale"
+    NOT_PUBLISHED = 4, "nothing is published for the days asked for, in any location asked for"
+    OK = 0, "done, also when nothing was new"
+    USAGE = 2, "usage, configuration or this machine"
+    LOCKED = 75, "another run holds the lock"
+    HUNG_UP = 129, "the terminal was closed (SIGHUP)"
+    INTERRUPTED = 130, "interrupted (Ctrl-C, SIGINT)"
+    TERMINATED = 143, "terminated (SIGTERM)"
+
 
 SIGNALS = (ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
-
-_PRECEDENCE = (
-    ExitCode.BUG,
-    ExitCode.DATABASE,
-    ExitCode.SOURCE,
-    ExitCode.REJECTED,
-    ExitCode.CHECK,
-    ExitCode.NOT_PUBLISHED,
-)
 
 
 class Outcome(StrEnum):
@@ -62,22 +51,21 @@ class Outcome(StrEnum):
 
 
 def first(codes: Iterable[ExitCode]) -> ExitCode:
-    """The one exit code of several things that happened: the gravest."""
-    happened = set(codes)
-    return next((code for code in _PRECEDENCE if code in happened), ExitCode.OK)
+    """The exit code that stands for several."""
+    return min(codes, key=list(ExitCode).index, default=ExitCode.OK)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """The exit code of a command that an error has ended; of a document that failed by it."""
+    """The exit code of a command that ends with an error, or of a document that fails by it."""
     if isinstance(error, EtlError | Interrupted):
         return error.exit_code
     return ExitCode.USAGE if isinstance(error, OSError) else ExitCode.BUG
 
 
 class EtlError(Exception):
-    """An expected failure: its text is one line for people, and says what to do.
+    """An expected failure, whose text is one line for people and says what to do.
 
-    `ends_run`: no other document of the run could do better.
+    `ends_run` says that every other document of the run would fail in the same way.
     """
 
     exit_code = ExitCode.BUG
@@ -85,29 +73,29 @@ class EtlError(Exception):
 
 
 class UsageError(EtlError):
-    """An option, a variable, a file, a right or the schema is not as it must be: a person has to change it."""
+    """A person has to change an option, a variable, a file, a right or the schema."""
 
     exit_code = ExitCode.USAGE
     ends_run = True
 
 
 class SourceError(EtlError):
-    """The source could not be had, or a document without which nothing can be asked for."""
+    """The source does not answer, or lacks a document that names what to ask for."""
 
     exit_code = ExitCode.SOURCE
     ends_run = True
 
 
 class DocumentError(EtlError):
-    """No complete document in JSON could be had; the text says why. The next run tries again."""
+    """No complete document in JSON arrived; the text says why, and the next run tries again."""
 
     exit_code = ExitCode.SOURCE
 
 
 class ContractError(EtlError):
-    """A document is JSON, but not what the contract says; the text names the paths.
+    """A document is JSON that breaks the contract; the text names the paths.
 
-    `days` are the reports to which it is due, as published; none where it is not due to single ones.
+    `days` are the dates of the reports that break it, as published; empty where the whole document does.
     """
 
     exit_code = ExitCode.REJECTED
@@ -118,7 +106,7 @@ class ContractError(EtlError):
 
 
 class DatabaseError(EtlError):
-    """The database cannot be reached, or has failed."""
+    """The database cannot be reached, or it failed."""
 
     exit_code = ExitCode.DATABASE
     ends_run = True
@@ -142,8 +130,18 @@ class LockedError(EtlError):
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to end. Not an `Exception`: nothing but the command's top may stop it."""
+    """A signal asked the command to end; no `Exception`, so that only the command's top catches it."""
 
     def __init__(self, exit_code: ExitCode) -> None:
         super().__init__(exit_code.name.lower().replace("_", " "))
         self.exit_code = exit_code
+
+
+@contextmanager
+def as_usage_error(failure: str, advice: str = "", kinds: ErrorKinds = OSError) -> Iterator[None]:
+    """Raises a `UsageError` in place of an error in the block: the failure, the error's reason, the advice."""
+    try:
+        yield
+    except kinds as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UsageError(f"{failure}: {reason}" + (f"; {advice}" if advice else "")) from error

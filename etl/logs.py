@@ -2,16 +2,31 @@
 
 import logging
 import sys
-from datetime import UTC, datetime
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-LOGGER_NAME = "covid_etl"
+FORMATS = ("text", "json")
+FORMAT_FLAG, FORMAT_VARIABLE = "--log-format", "COVID_ETL_LOG_FORMAT"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+# The program's one logger: `log.info("event name", extra={"field": value})`.
+log = logging.getLogger("covid_etl")
 
-def get_logger() -> logging.Logger:
-    """The program's one logger; call it as `log.info("event name", extra={"field": value})`."""
-    return logging.getLogger(LOGGER_NAME)
+
+def format_asked_for(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """The format of the log, looked up before the options are parsed, since their errors are logged too.
+
+    An unknown format is text here, and an error of the parser later.
+    """
+    asked = environ.get(FORMAT_VARIABLE, "")
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for word, following in pairwise([*words, ""]):
+        flag, _, value = word.partition("=")
+        if flag == FORMAT_FLAG:
+            asked = value or following
+    return asked if asked in FORMATS else "text"
 
 
 def configure(log_format: str) -> None:
@@ -21,25 +36,22 @@ def configure(log_format: str) -> None:
     handler.setFormatter(_json_formatter() if log_format == "json" else TextFormatter())
     handler.addFilter(_add_bound)
     logging.getLogger().handlers[:] = [handler]
-    # Libraries log what they do for each try; the program says the same once, in its own words.
+    # The program logs each try of a request itself.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    get_logger().setLevel(logging.INFO)
+    log.setLevel(logging.INFO)
 
 
 class TextFormatter(logging.Formatter):
-    """`2021-03-08T06:00:01Z INFO document loaded address=us/daily.json`, in UTC."""
+    """Formats `2021-03-08T06:00:01Z INFO document loaded address=us/daily.json`, with the time in UTC."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
-        """The record's time, as an instant of UTC."""
-        return datetime.fromtimestamp(record.created, UTC).strftime(datefmt or "%Y-%m-%dT%H:%M:%SZ")
-
-    def format(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """The line, with the record's fields behind the event name as key=value."""
         fields = [f"{key}={value}" for key, value in vars(record).items() if key not in _STANDARD]
-        return " ".join([super().format(record), *fields])
+        return " ".join([super().formatMessage(record), *fields])
 
 
 def bind(**fields: Any) -> None:
@@ -58,9 +70,5 @@ def _add_bound(record: logging.LogRecord) -> bool:
 def _json_formatter() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter
 
-    return JsonFormatter(
-        "{levelname}{message}",
-        style="{",
-        rename_fields={"levelname": "level", "message": "event"},
-        timestamp="time",
-    )
+    names = {"levelname": "level", "message": "event"}
+    return JsonFormatter("{levelname}{message}", style="{", rename_fields=names, timestamp="time")

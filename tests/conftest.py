@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg2
 import pytest
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -26,8 +27,9 @@ from etl import config
 from etl.database import connection as database
 from etl.database import embedded as server
 from etl.database import schema
-from etl.database.connection import Connection
+from etl.database.connection import Connection, execute
 from etl.run.pipeline import LoadOptions, run
+from tests.cli import Cli
 from tests.documents import encode
 from tests.receiver import Receiver
 from tests.warehouse import Warehouse
@@ -35,9 +37,19 @@ from tests.warehouse import Warehouse
 MAIN = config.ROOT / "main.py"
 SERVER_VARIABLE = "TEST_DATABASE_URL"
 FOLDER_VARIABLE = "COVID_TEST_FOLDER"
+# Where the server is, if there is room: in memory.
+MEMORY, ROOM = Path("/dev/shm"), 2 * 2**30  # noqa: S108 (a folder of random name is made in it)
+# A server of tests need not survive a power failure; its databases do not live long enough for the rest to pay.
+LEFT_OUT = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "jit")
 DATABASE_VARIABLES = (
     "DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD_FILE", "PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE",
 )  # fmt: skip
+
+
+# How many examples hypothesis tries: few with every change, many with `--hypothesis-profile=full`.
+hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
@@ -50,21 +62,46 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the folder that all the workers of a session share; open, since under root the server is not root."""
     if not hasattr(config, "workerinput"):
-        folder = tempfile.mkdtemp(prefix="covid-etl-tests-")
+        folder = tempfile.mkdtemp(prefix="covid-etl-tests-", dir=memory())
         Path(folder).chmod(0o755)
         os.environ[FOLDER_VARIABLE] = folder
 
 
+def memory() -> Path | None:
+    """A file system in memory, where there is a roomy one that programs can be run from.
+
+    Most tests copy a database, which is hundreds of small files: on a disk that takes ten times as long.
+    """
+    if not MEMORY.is_dir():
+        return None
+    found = os.statvfs(MEMORY)
+    is_roomy = found.f_bavail * found.f_frsize > ROOM
+    return MEMORY if is_roomy and not found.f_flag & os.ST_NOEXEC else None
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Removes the shared folder; the last worker has stopped the server in it."""
+    """Drops the templates, and removes the shared folder; the last worker has stopped the server in it."""
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop(FOLDER_VARIABLE))
+        folder = Path(os.environ.pop(FOLDER_VARIABLE))
+        if configured := os.environ.get(SERVER_VARIABLE):
+            with administrator(configured) as cursor:
+                for marker in folder.glob("*.template"):
+                    cursor.execute(f"drop database if exists {marker.read_text()} with (force)")
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
     """A folder that all the workers of a test session share."""
     return Path(os.environ[FOLDER_VARIABLE])
+
+
+@pytest.fixture
+def home(shared_folder: Path) -> Iterator[Path]:
+    """A home for an embedded server, where its account can get if the tests run as root."""
+    with tempfile.TemporaryDirectory(prefix="home-", dir=shared_folder) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "home"
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +111,10 @@ def server_dsn(shared_folder: Path) -> Iterator[str]:
         yield configured
     else:
         with server.running(shared_folder / "embedded") as dsn:
+            with administrator(dsn) as cursor:
+                for name in LEFT_OUT:
+                    cursor.execute(f"alter system set {name} = off")
+                cursor.execute("select pg_reload_conf()")
             yield dsn
 
 
@@ -98,6 +139,8 @@ def make_template(server_dsn: str, shared_folder: Path, name: str, fill: Callabl
                 cursor.execute(f"create database {template}")
             with database.connect(config.Database(make_dsn(server_dsn, dbname=template))) as conn:
                 fill(conn)
+                # What every copy would have to do for itself, at its first query or by autovacuum.
+                execute(conn, "vacuum (freeze, analyze)")
             marker.write_text(template)
         return marker.read_text()
 
@@ -154,11 +197,20 @@ def dsn(server_dsn: str, schema_template: str) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def loaded_dsn(server_dsn: str, loaded_template: str) -> Iterator[str]:
-    """A database with the whole snapshot."""
-    with copied(server_dsn, loaded_template) as name:
-        yield name
+    """A database with the whole snapshot, which a worker's tests share and cannot change."""
+    with copied(server_dsn, loaded_template) as dsn:
+        with administrator(dsn) as cursor:
+            cursor.execute(f"alter database {parse_dsn(dsn)['dbname']} set default_transaction_read_only = on")
+        yield dsn
+
+
+@pytest.fixture
+def loaded_copy(server_dsn: str, loaded_template: str) -> Iterator[str]:
+    """A database with the whole snapshot, for a test that changes it."""
+    with copied(server_dsn, loaded_template) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -204,12 +256,19 @@ class Api:
         return response
 
 
-@pytest.fixture
-def api() -> Iterator[Api]:
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[HTTPServer]:
+    """One for all tests: to stop one takes half a second."""
     with HTTPServer(threaded=True) as httpserver:
-        served = Api(httpserver.url_for("/v2"))
-        httpserver.expect_request(re.compile(".*")).respond_with_handler(served.answer)
-        yield served
+        yield httpserver
+
+
+@pytest.fixture
+def api(api_server: HTTPServer) -> Api:
+    served = Api(api_server.url_for("/v2"))
+    api_server.clear()
+    api_server.expect_request(re.compile(".*")).respond_with_handler(served.answer)
+    return served
 
 
 @pytest.fixture
@@ -258,6 +317,11 @@ class Command:
 @pytest.fixture
 def command(dsn: str, tmp_path: Path) -> Command:
     return Command(dsn, tmp_path)
+
+
+@pytest.fixture
+def cli(dsn: str, tmp_path: Path) -> Cli:
+    return Cli(dsn, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,14 @@ def snapshot_day(address: str, day: str) -> Json:
     history = json.loads(snapshot(address))
     (row,) = (row for row in history["data"] if row["date"] == day)
     return {"meta": history["meta"], "data": row}
+
+
+def snapshot_days(day: str, *locations: str) -> dict[str, Json]:
+    """The single-day documents of some locations, of those that have the day, by their addresses."""
+    found = {}
+    for location in locations:
+        history = "us/daily.json" if location == "us" else f"states/{location}/daily.json"
+        address = history.replace("daily.json", f"daily/{day}.json" if location == "us" else f"{day}.json")
+        with suppress(ValueError):
+            found[address] = snapshot_day(history, day)
+    return found

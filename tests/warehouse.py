@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from etl.database.connection import Connection, fetch_all
 from etl.run.pipeline import LoadOptions, run
 from etl.run.summary import Summary
@@ -10,6 +12,18 @@ from etl.transform.declaration import TABLES
 from tests.documents import Json, encode, state_history
 
 CALIFORNIA = "states/ca/daily.json"
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    """What a query finds in a database that the test has no connection to."""
+    connection = psycopg2.connect(dsn)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+    finally:
+        connection.close()
 
 
 def counted(summary: Summary) -> dict[str, int]:

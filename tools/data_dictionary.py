@@ -28,9 +28,10 @@ SCHEMAS = ("public", VIEWS, "history", "ops")
 HEAD = """# Data dictionary
 
 Made by `make dictionary` from the comments of the schema and from `etl/transform/declaration.py`; a test fails when
-it is out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a state's.
-"Null" says when a value may be missing: a null always means "not published", never zero. Examples are of California
-on 2021-03-07 (or its last full week); where it has no value, of the location whose code stands behind the example.
+it is out of date. "Path" is where a document of the API has the value, below `data`: N in the nation's, S in a
+state's. "Null" says when a value may be missing: a null always means "not published", never zero. Examples are of
+California on 2021-03-07 (or its last full week); where it has no value, of the location whose code stands behind the
+example.
 
 Tables: {tables}.
 
@@ -134,7 +135,7 @@ def path(table: Table, column: Column) -> str:
     if table.name == DETAIL_TABLE:
         below = {"value": "value"} | {name: f"calculated.{name}" for name in CALCULATED}
         return f"S `tests.TYPE.UNIT.RESULT.{below[column.name]}`" if column.name in below else ""
-    found = {shape.name[0].upper(): column_paths(table.name, shape).get(column.name) for shape in SHAPES}
+    found = {shape.name[0].upper(): column_paths(table.name, shape).get(column.name) for shape in SHAPES.values()}
     if found["N"] == found["S"]:
         return f"`{found['N']}`" if found["N"] else ""
     return ", ".join(f"{kind} `{each}`" for kind, each in found.items() if each)

@@ -2,17 +2,15 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from psycopg2.extensions import make_dsn, parse_dsn
-
 from etl.config import Database
-from etl.database import embedded as server
-from etl.database.connection import SQL
+from etl.database import embedded
+from etl.database.connection import SQL, split_password
+from etl.ending import leave_signals_to_child
 from etl.errors import UsageError
 
 STARTUP_FILE = SQL / "psqlrc"
@@ -23,7 +21,7 @@ PAGER = "less -SRFX"
 
 def program() -> str:
     """The psql to run; raises `UsageError` if there is none."""
-    found = server.psql_program()
+    found = embedded.psql_program()
     if not found:
         raise UsageError("there is no psql here: install PostgreSQL's client (Debian: postgresql-client)")
     return found
@@ -34,17 +32,14 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
 
     The password goes by the environment, where other users of the machine do not see it.
     """
-    parameters = parse_dsn(target.dsn)
-    password = target.password or parameters.pop("password", None)
+    dsn, password = split_password(target)
     variables = {**environ, **({"PGPASSWORD": password} if password else {})}
-    command = [psql, *([make_dsn(**parameters)] if parameters else []), *arguments]
+    command = [psql, *([dsn] if dsn else []), *arguments]
     if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
         command += ["--set", f"examples={_examples()}", *_own_startup_file(psql, environ)]
         variables |= {"PSQLRC": str(STARTUP_FILE)} | _pager(environ)
-    # psql handles Ctrl-C itself: it cancels the query.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A terminal that is closed ends psql; this process lives on to stop an embedded server.
-    signal.signal(signal.SIGHUP, lambda *_: None)
+    # psql cancels its query at Ctrl-C, and ends with its terminal.
+    leave_signals_to_child()
     return subprocess.run(command, env=variables, check=False).returncode
 
 

@@ -1,1 +1,1 @@
-"""The connection, the embedded server, the schema."""
+"""The connection, the embedded server, the schema, and the checks of what is loaded."""

@@ -1,21 +1,17 @@
-"""The schema: applies the files of `sql/ddl` once each, in order, and then those of `sql/views`.
+"""The schema, made of the files of `sql/ddl`, each applied once and in order, and then those of `sql/views`.
 
-Tables change only by new files: an applied file of `sql/ddl` that has changed since is an error. Views and functions
-are `create or replace`, and follow their file and the tables.
+Only new files change tables: a file of `sql/ddl` that differs from the one applied is an error. Views and functions
+are `create or replace`, and are applied again when their file or the tables change.
 """
 
 import hashlib
 from pathlib import Path
 
-from psycopg2 import errors
-
-from etl.database.connection import SQL, Connection, fetch_all, fetch_one, transaction
-from etl.errors import DatabaseError
-from etl.logs import get_logger
+from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, transaction
+from etl.errors import StatementError, UsageError, as_usage_error
+from etl.logs import log
 
 FOLDERS = ("ddl", VIEWS := "views")
-
-log = get_logger()
 
 
 def files() -> dict[str, Path]:
@@ -26,7 +22,7 @@ def files() -> dict[str, Path]:
 def upgrade(conn: Connection) -> list[str]:
     """Applies the files that are missing and returns their names; the caller holds the run lock.
 
-    Raises `DatabaseError` if the schema is newer than this program, or not of its files.
+    Raises `UsageError` if the schema is newer than this program, or differs from its files.
     """
     waiting = missing(conn)
     for name in waiting:
@@ -36,31 +32,27 @@ def upgrade(conn: Connection) -> list[str]:
 
 
 def missing(conn: Connection) -> list[str]:
-    """The files not applied yet, or changed since where they may, after checking those that are."""
+    """The files that are to be applied; raises as `upgrade` does."""
     applied = _applied(conn)
     shipped = {name: _checksum(path.read_text(encoding="utf-8")) for name, path in files().items()}
     if unknown := sorted(applied.keys() - shipped.keys()):
-        raise DatabaseError(
+        raise UsageError(
             f"the schema was made by a newer version of this program (it has {unknown[-1]}): upgrade the program"
         )
-    changed = {name for name, checksum in applied.items() if checksum != shipped[name]}
-    for name in sorted(changed):
-        if not name.startswith(VIEWS):
-            raise DatabaseError(
-                f"sql/{name} has changed since it was applied here: restore the file, and make changes in a new one"
-            )
-    waiting = changed | (shipped.keys() - applied.keys())
-    # Views are made of the tables' columns: when tables change, they are applied again.
-    tables_change = any(not name.startswith(VIEWS) for name in waiting)
-    return [name for name in shipped if name in waiting or (tables_change and name.startswith(VIEWS))]
+    waiting = {name for name, checksum in shipped.items() if applied.get(name) != checksum}
+    tables = sorted(name for name in waiting if not name.startswith(VIEWS))
+    if changed := [name for name in tables if name in applied]:
+        raise UsageError(
+            f"sql/{changed[0]} has changed since it was applied here: restore the file, and make changes in a new one"
+        )
+    # A view has the columns that its tables had when it was applied.
+    return [name for name in shipped if name in waiting or (tables and name.startswith(VIEWS))]
 
 
 def require(conn: Connection) -> None:
-    """Raises `DatabaseError` unless the schema is there and up to date."""
+    """Raises `UsageError` unless the schema is there and up to date."""
     if missing(conn):
-        raise DatabaseError(
-            "the schema is not there or not up to date: run `main.py load` or `main.py init-db` first"
-        )
+        raise UsageError("the schema is not there or not up to date: run `main.py load` or `main.py init-db` first")
 
 
 def _applied(conn: Connection) -> dict[str, str]:
@@ -71,19 +63,16 @@ def _applied(conn: Connection) -> dict[str, str]:
 
 def _apply(conn: Connection, name: str, text: str) -> None:
     """Runs one file and records it, in one transaction."""
+    advice = "if the tables here were not made by this program, use an empty database"
     try:
-        with transaction(conn), conn.cursor() as cursor:
-            cursor.execute(text)
-            cursor.execute(
+        with as_usage_error(f"sql/{name} cannot be applied", advice, StatementError), transaction(conn):
+            execute(conn, text)
+            execute(
+                conn,
                 "insert into ops.migration (file, checksum) values (%s, %s) on conflict (file)"
                 " do update set checksum = excluded.checksum, applied_at = excluded.applied_at",
                 (name, _checksum(text)),
             )
-    except (errors.DuplicateTable, errors.DuplicateSchema) as error:
-        raise DatabaseError(
-            f"sql/{name} cannot be applied, {error.diag.message_primary}: "
-            "the tables here were not made by this program; use an empty database"
-        ) from error
     finally:
         for notice in conn.notices:
             log.warning("notice from the database", extra={"notice": notice.strip()})

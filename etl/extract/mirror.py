@@ -1,162 +1,116 @@
 """Saves the API as files in its own layout, each compressed as received: usable later as `--source DIR`."""
 
-import hashlib
-import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from etl.errors import ContractError, DocumentError, ExitCode, SourceError
-from etl.extract.http import (
-    NOTHING_KNOWN,
-    Missing,
-    NotModified,
-    Received,
-    Source,
-    Validators,
-    decompressed,
-)
-from etl.load import locations
-from etl.logs import get_logger
+from etl.errors import ContractError, DocumentError, SourceError
+from etl.extract.directory import DirectorySource
+from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, NotModified, Source, Validators
+from etl.files import write_atomically
+from etl.logs import log
+from etl.transform.locations import ADDRESS, address_of, decode_states
 
 MANIFEST = ".mirror.json"
-NATION = "us/daily.json"
-
-log = get_logger()
 
 
-class _Dated(msgspec.Struct):
-    date: str
+@dataclass(frozen=True, slots=True)
+class Entry(Validators):
+    """A file in the manifest: the hash of its document, and the validators that came with it."""
 
-
-class _History(msgspec.Struct):
-    data: list[_Dated]
-
-
-@dataclass(slots=True)
-class Mirrored:
-    """How many documents were written, not_modified, not_published or failed, and why those failed."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    failed: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """3 where a document could not be had."""
-        return ExitCode.SOURCE if self.failed else ExitCode.OK
+    sha256: str = ""
 
 
 class Mirror:
-    """A folder that is brought up to date; run again, it asks only for what has changed or is missing."""
+    """A folder of documents; each update asks only for those that have changed or are missing.
+
+    `counts` holds how many documents were written, not_modified, not_published or failed, `failed` the reasons by
+    address.
+    """
 
     def __init__(self, source: Source, folder: Path, jobs: int, progress: Callable[[int, int, int], None]) -> None:
         self.source, self.folder, self.jobs, self.progress = source, folder, jobs, progress
-        self.result = Mirrored()
-        self._entries: dict[str, dict[str, Any]] = self._read_manifest()
+        self.counts: Counter[str] = Counter()
+        self.failed: dict[str, str] = {}
+        self._saved = DirectorySource(folder, str(folder))
+        self._entries = self._read_manifest()
 
-    def update(self, *, single_days: bool) -> Mirrored:
+    def update(self, *, single_days: bool) -> None:
         """Saves the metadata, all histories, and on request every single day that the histories hold.
 
         Raises `SourceError` if `states.json`, which names the states, cannot be had.
         """
         try:
-            self._save_all([locations.ADDRESS])
-            histories = [NATION, *(f"states/{code.lower()}/daily.json" for code in self._codes())]
-            self._save_all(histories)
+            self._save_all([ADDRESS])
+            histories = {code: address_of(code) for code in self._codes()}
+            self._save_all(list(histories.values()))
             if single_days:
-                self._save_all([day for history in histories for day in self._days(history)])
+                days = {code: self._days(history) for code, history in histories.items()}
+                self._save_all([address_of(code, day) for code in days for day in days[code]])
         finally:
             if self._entries:
-                text = json.dumps(self._entries, indent=0, sort_keys=True)
-                write_atomically(self.folder / MANIFEST, text.encode())
-        return self.result
+                write_atomically(self.folder / MANIFEST, msgspec.json.encode(self._entries, order="sorted"))
 
     def _save_all(self, addresses: list[str]) -> None:
-        total = self.result.counts.total() + len(addresses)
+        total = self.counts.total() + len(addresses)
         with ThreadPoolExecutor(self.jobs) as executor:
             for saved in executor.map(self._save, addresses):
-                self.result.counts[saved] += 1
-                self.progress(self.result.counts.total(), total, 0)
+                self.counts[saved] += 1
+                self.progress(self.counts.total(), total, 0)
 
     def _save(self, address: str) -> str:
-        """Saves one document; returns what became of it."""
-        entry = self._entries.get(address)
+        """Saves one document; returns the word under which it is counted."""
+        entry = self._entry(address)
         try:
-            received = self.source.fetch(address, self._known(address, entry))
+            received = self.source.fetch(address, entry or NOTHING_KNOWN)
         except NotModified:
             return "not_modified"
         except Missing:
             return "not_published"
         except DocumentError as error:
-            self.result.failed[address] = str(error)
+            self.failed[address] = str(error)
             log.warning("document failed", extra={"address": address, "reason": str(error)})
             return "failed"
-        if entry and entry["sha256"] == received.sha256 and self._intact(address, entry):
-            written = "not_modified"
-        else:
-            write_atomically(self._path(address), received.compressed)
-            written = "written"
-        self._entries[address] = asdict(received.validators) | {"sha256": received.sha256}
-        return written
+        same = entry is not None and entry.sha256 == received.sha256
+        if not same:
+            write_atomically(self.folder / f"{address}.gz", received.compressed)
+        self._entries[address] = Entry(**asdict(received.validators), sha256=received.sha256)
+        return "not_modified" if same else "written"
 
-    def _known(self, address: str, entry: dict[str, Any] | None) -> Validators:
-        if entry and self._intact(address, entry):
-            return Validators(entry["etag"], entry["last_modified"])
-        return NOTHING_KNOWN
-
-    def _intact(self, address: str, entry: dict[str, Any]) -> bool:
-        """Whether the file is still the one that was written."""
+    def _entry(self, address: str) -> Entry | None:
+        """The manifest's entry for a file that is still as it was written."""
+        entry = self._entries.get(address)
         try:
-            return self._read(address).sha256 == str(entry["sha256"])
-        except (OSError, DocumentError):
-            return False
-
-    def _read(self, address: str) -> Received:
-        return decompressed(self._path(address).read_bytes())
-
-    def _path(self, address: str) -> Path:
-        return self.folder / f"{address}.gz"
+            return entry if entry and entry.sha256 == self._saved.fetch(address).sha256 else None
+        except (Missing, DocumentError):
+            return None
 
     def _codes(self) -> list[str]:
+        """The codes of the locations, by the metadata that is saved."""
         try:
-            return [state["location_code"] for state in locations.decode(self._read(locations.ADDRESS).body)]
-        except (OSError, DocumentError, ContractError) as error:
-            reason = self.result.failed.get(locations.ADDRESS, error)
+            states = decode_states(self._saved.fetch(ADDRESS).body)
+        except (Missing, DocumentError, ContractError) as error:
+            reason = self.failed.get(ADDRESS, error)
             raise SourceError(
-                f"mirror needs {locations.ADDRESS} of {self.source.name}: {reason}; "
+                f"mirror needs {ADDRESS} of {self.source.name}: {reason}; "
                 "the shipped history can be copied with --source snapshot"
             ) from error
+        # A code becomes the name of a folder, which must not lead out of this one.
+        return ["us", *(state.location_code for state in states if state.location_code.isalpha())]
 
-    def _days(self, history: str) -> Iterable[str]:
+    def _days(self, history: str) -> list[str]:
+        """The days that a saved history holds; each becomes the name of a file, as a code does of a folder."""
         try:
-            found = msgspec.json.decode(self._read(history).body, type=_History)
-        except (OSError, DocumentError, msgspec.DecodeError):
-            return
-        for row in found.data:
-            yield f"us/daily/{row.date}.json" if history == NATION else history.replace("daily", row.date)
+            return [day for day in self._saved.days(history) if day.replace("-", "").isdecimal()]
+        except (Missing, DocumentError):
+            return []
 
-    def _read_manifest(self) -> dict[str, dict[str, Any]]:
+    def _read_manifest(self) -> dict[str, Entry]:
         try:
-            found: dict[str, dict[str, Any]] = json.loads((self.folder / MANIFEST).read_bytes())
-        except (OSError, ValueError):
+            return msgspec.json.decode((self.folder / MANIFEST).read_bytes(), type=dict[str, Entry])
+        except (OSError, *DECODING_ERRORS):
             return {}
-        return found
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces a file at once, after reading back what was written; raises `OSError` if that differs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    if hashlib.sha256(partial.read_bytes()).digest() != hashlib.sha256(content).digest():
-        raise OSError(f"{partial} was not written as it should be")
-    partial.replace(path)

@@ -1,105 +1,72 @@
-"""What is doubtful in what was loaded, kept in `ops.finding`: each thing once, as long as it stands."""
+"""The findings of `ops.finding`: each doubtful thing in what was loaded once, as long as it stands."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from psycopg2 import sql
 
-from etl.database.connection import Connection, fetch_all, fetch_one, read_sql
+from etl.database.connection import Connection, execute, fetch_all, fetch_one
+from etl.load.events import Event
+from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
-from etl.transform.declaration import FIRST_DAY, LAST_DAY, Metric
+from etl.transform.declaration import Metric
 
-if TYPE_CHECKING:
-    from etl.load.document import Loaded
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """A finding that stands; a row of `sql/findings/standing.sql`."""
-
-    finding_id: int
-    location_id: int
-    check: str
-    measure: str
-    report_date: date | None
-    value: int
-
-    def is_same(self, finding: Finding) -> bool:
-        return (self.check, self.measure, self.report_date, self.value) == (
-            finding.check,
-            finding.measure,
-            finding.report_date,
-            finding.value,
+# The findings that stand about the days that an event speaks of, and that its document can end. One without a day is
+# about all days; that all values of a measure have gone stands as long as it has none.
+_STANDING = """
+    select check_name, measure, report_date, value, finding_id
+    from ops.finding
+    where
+        location_id = %(location_id)s
+        and ended_at is null
+        and coalesce(
+            report_date between %(first_day)s and %(last_day)s and report_date <> all(%(skipped_days)s::date[]),
+            %(is_whole)s
         )
+        and not (check_name = %(values_gone)s and measure = any(%(empty)s))
+"""
+_ADD = """
+    insert into ops.finding (
+        check_name, location_id, report_date, measure, value, meaning, document_id, run_id, found_at
+    )
+    values (
+        %(check)s, %(location_id)s, %(report_date)s, %(measure)s, %(value)s, %(meaning)s, %(document_id)s,
+        %(run_id)s, %(known_at)s
+    )
+"""
 
 
-class FindingLog:
-    """Records findings, each once, and ends those that a later load of the same days is without."""
+def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Sequence[Metric]) -> list[Finding]:
+    """Brings the findings of an event's days up to date, in its transaction; returns those that are new.
 
-    def __init__(self, conn: Connection) -> None:
-        self.conn = conn
-        rows = fetch_all(conn, read_sql("findings/standing.sql"))
-        self._standing = [_Standing(*row) for row in rows]
-
-    def record(
-        self, load: Mapping[str, Any], found: list[Finding], empty: list[Metric], loaded: "Loaded"
-    ) -> list[Finding]:
-        """Brings the findings of a load's days up to date, in its transaction; returns those that are new."""
-        gone = list(self._values_gone(load, empty, loaded))
-        about = [each for each in self._standing if _is_about(each, load)]
-        still_empty = {metric.label for metric in empty}
-        over = [
-            each
-            for each in about
-            if not any(map(each.is_same, found)) and not (each.check == VALUES_GONE and each.measure in still_empty)
-        ]
-        new = gone + [each for each in found if not any(standing.is_same(each) for standing in about)]
-        self._write(load, new, [each.finding_id for each in over])
-        return new
-
-    def _values_gone(self, load: Mapping[str, Any], empty: list[Metric], loaded: "Loaded") -> Iterator[Finding]:
-        """The measures of which a whole history has taken every value away."""
-        if not _is_whole(load):
-            return
-        for table, counts in loaded.rows.items():
-            metrics = [metric for metric in empty if metric.table == table]
-            if metrics and counts.updated + counts.withdrawn:
-                for metric, count in zip(
-                    metrics, fetch_one(self.conn, _count_gone(table, metrics), load), strict=True
-                ):
-                    meaning = f"all {count} values were taken back"
-                    yield from [Finding(VALUES_GONE, metric.label, None, count, meaning)] if count else []
-
-    def _write(self, load: Mapping[str, Any], new: list[Finding], over: list[int]) -> None:
-        with self.conn.cursor() as cursor:
-            for each in new:
-                found = {"check_name": each.check} | asdict(each)
-                cursor.execute(read_sql("findings/add.sql"), {**load, **found})
-            if over:
-                cursor.execute(read_sql("findings/end.sql"), {**load, "ids": over})
+    `shown` are those of its document, and `empty` the metrics of which that has no value.
+    """
+    labels = [metric.label for metric in empty]
+    bound = asdict(event) | {"is_whole": event.is_whole, "values_gone": VALUES_GONE, "empty": labels}
+    standing = {tuple(identity): finding_id for *identity, finding_id in fetch_all(conn, _STANDING, bound)}
+    seen = {(finding.check, finding.measure, finding.report_date, finding.value): finding for finding in shown}
+    if over := [finding_id for identity, finding_id in standing.items() if identity not in seen]:
+        end = "update ops.finding set ended_at = %s where finding_id = any(%s)"
+        execute(conn, end, (event.known_at, over))
+    new = [finding for identity, finding in seen.items() if identity not in standing]
+    for finding in new:
+        execute(conn, _ADD, asdict(event) | asdict(finding))
+    return new
 
 
-def _count_gone(table: str, metrics: list[Metric]) -> sql.Composed:
-    """`sql/findings/gone.sql` for some metrics of a table."""
-    of_test = "count(old.{}) filter (where old.test_id = {})"
-    counts = [
-        sql.SQL(of_test).format(sql.Identifier(metric.measure), sql.Literal(metric.test.test_id))
-        if metric.test
-        else sql.SQL("count(old.{})").format(sql.Identifier(metric.measure))
-        for metric in metrics
-    ]
-    text = read_sql("findings/gone.sql")
-    return sql.SQL(text).format(counts=sql.SQL(", ").join(counts), revision=sql.Identifier(f"{table}_revision"))
+def values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:
+    """The measures of which a whole history has taken every value away."""
+    for table, counts in merged.rows.items():
+        metrics = [metric for metric in empty if metric.table == table]
+        if event.is_whole and metrics and counts.updated + counts.withdrawn:
+            gone = fetch_one(conn, _count_gone(table, metrics), asdict(event))
+            for metric, count in zip(metrics, gone, strict=True):
+                if count:
+                    yield Finding(VALUES_GONE, metric.label, None, count, f"all {count} values were taken back")
 
 
-def _is_whole(load: Mapping[str, Any]) -> bool:
-    return (load["first_day"], load["last_day"]) == (FIRST_DAY, LAST_DAY)
-
-
-def _is_about(standing: _Standing, load: Mapping[str, Any]) -> bool:
-    """Whether a finding is about a location and days of which a load speaks."""
-    day = standing.report_date
-    is_within = load["first_day"] <= day <= load["last_day"] if day else _is_whole(load)
-    return standing.location_id == load["location_id"] and is_within and day not in load["skipped_days"]
+def _count_gone(table: str, metrics: Sequence[Metric]) -> sql.Composed:
+    """A query for how many values of each of some metrics of a table an event has taken away."""
+    counts = sql.SQL(", ").join(count_of(metric, metric.measure) for metric in metrics)
+    query = sql.SQL("select {} from history.{} where location_id = %(location_id)s and known_to = %(known_at)s")
+    return query.format(counts, sql.Identifier(f"{table}_revision"))

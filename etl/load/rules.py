@@ -1,37 +1,57 @@
-"""The rules that turn documents into rows: the declaration, and what people have added to it in the database.
+"""The rules that people add in the database, and the key that tells documents read under other rules.
 
 Aliases: a published path stands for one that we read. Tombstones: a report, or a location, is passed over.
 """
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from typing import Any
 
-from etl import config
-from etl.database.connection import Connection, fetch_all, read_sql
-from etl.load.locations import Location
-from etl.transform.declaration import REPORT_TABLE, SHAPES, Shape, processing_key
+from etl.database.connection import Connection, execute, fetch_all, read_sql, rows_of, transaction
+from etl.errors import UsageError
+from etl.load import events, locations
+from etl.load.events import instant
+from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key
 from etl.transform.drift import Alias
-
-SHIPPED_ALIASES = config.ROOT / "etl" / "load" / "aliases.toml"
+from etl.transform.locations import Location
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
     """A report that is passed over (all of a location's without a day), for loads from `since` until `until`."""
 
+    tombstone_id: int
     location_id: int
+    location: str
     day: date | None
+    reason: str
     since: datetime
     until: datetime | None
 
-    def holds(self, at: datetime | None) -> bool:
+    def holds(self, at: datetime | None = None) -> bool:
         """Whether it held for a load known at some time; without one, whether it holds now."""
         if at is None:
             return self.until is None
         return self.since <= at and (self.until is None or at < self.until)
+
+    def __str__(self) -> str:
+        until = f", undone {instant(self.until)}" if self.until else ""
+        place = f"{self.location} {self.day or 'all days'}"
+        return f"{self.tombstone_id}: {place} since {instant(self.since)}{until}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The tombstone as `skip --list --json` prints it."""
+        return {
+            "tombstone_id": self.tombstone_id,
+            "location": self.location,
+            "date": self.day and str(self.day),
+            "reason": self.reason,
+            "since": instant(self.since),
+            "until": self.until and instant(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +78,11 @@ class Rules:
         """The rules for a location now; with `at`, with the tombstones that held for a load known then."""
         kind = location.shape.name
         aliases = self.aliases.get((kind, None), ()) + self.aliases.get((kind, location.code), ())
-        held = [each for each in self.tombstones if each.location_id == location.location_id and each.holds(at)]
-        days = frozenset(each.day for each in held if each.day)
-        is_skipped = any(each.day is None for each in held)
+        here = [tombstone for tombstone in self.tombstones if tombstone.location_id == location.location_id]
+        held = {tombstone.day for tombstone in here if tombstone.holds(at)}
+        days = frozenset(day for day in held if day)
         # A tombstone of a whole location changes no document that is loaded.
-        return LocationRules(aliases, is_skipped, days, _key(aliases, days))
+        return LocationRules(aliases, None in held, days, _key(aliases, days))
 
 
 def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
@@ -75,38 +95,62 @@ def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
 def read(conn: Connection) -> Rules:
     """The rules of a database."""
     aliases: dict[tuple[str, str | None], tuple[Alias, ...]] = {}
-    for kind, code, *alias in fetch_all(conn, read_sql("rules/aliases.sql")):
-        aliases[kind, code] = (*aliases.get((kind, code), ()), Alias(*alias))
-    return Rules(aliases, tuple(Tombstone(*row) for row in fetch_all(conn, read_sql("rules/tombstones.sql"))))
+    # Newest first: the name accepted last is the one that is published now.
+    query = (
+        "select endpoint_kind, location_code, path, published from ops.alias"
+        " where undone_at is null order by alias_id desc"
+    )
+    for kind, code, path, published in fetch_all(conn, query):
+        aliases[kind, code] = (*aliases.get((kind, code), ()), Alias(path, published))
+    return Rules(aliases, tuple(tombstones(conn)))
 
 
-# --- field definitions ---
+# --- tombstones ---
 
 
-@cache
-def shipped_aliases(shape_name: str) -> dict[str, str]:
-    """Path in the field definitions -> path in the data, for the mismatches that are known."""
-    import tomllib
-
-    found: dict[str, dict[str, str]] = tomllib.loads(SHIPPED_ALIASES.read_text(encoding="utf-8"))
-    return found["all"] | found.get(shape_name, {})
+def tombstones(conn: Connection) -> list[Tombstone]:
+    """Every tombstone, also those undone."""
+    return rows_of(conn, Tombstone, read_sql("rules/tombstones.sql"))
 
 
-def column_fed(shape_name: str, field: str | None, aliases: tuple[Alias, ...]) -> str | None:
-    """Table and column that a defined field feeds, such as `death_fact.total_deaths`; None if we read it nowhere."""
-    path = shipped_aliases(shape_name).get(field or "", field or "")
-    for alias in aliases:
-        if alias.published and f"{path}.".startswith(f"{alias.published}."):
-            path = alias.path + path.removeprefix(alias.published)
-    return _columns(shape_name).get(path)
+def skip(conn: Connection, location: str, days: list[date], reason: str) -> list[Tombstone]:
+    """Passes over some days of a location (of several: as for `--locations`), or all of it without days.
+
+    Returns the tombstones that hold for them: a day that is passed over already keeps its own. The known figures of
+    these days stay as they are. Raises `UsageError` for an unknown location. The caller holds the run lock.
+    """
+    chosen = locations.choose(conn, location, "LOCATION")
+    wanted: list[date | None] = [*days] or [None]
+    places = [(place.location_id, day) for place, day in itertools.product(chosen, wanted)]
+    with transaction(conn):
+        known_at = events.next_known_at(conn)
+        for location_id, day in places:
+            execute(conn, _ADD, {"location_id": location_id, "day": day, "reason": reason, "since": known_at})
+            events.close_rejections(conn, location_id, day or FIRST_DAY, day or LAST_DAY)
+    return [held for held in tombstones(conn) if held.holds() and (held.location_id, held.day) in places]
 
 
-@cache
-def _columns(shape_name: str) -> dict[str, str]:
-    """Path in a report -> table and column; a metric's own path leads to its value."""
-    shape: Shape = next(each for each in SHAPES if each.name == shape_name)
-    columns = {attribute.path: f"{REPORT_TABLE}.{attribute.column}" for attribute in shape.attributes}
-    for metric in shape.metrics:
-        columns |= {path: f"{metric.table}.{column}" for column, path in metric.columns.items()}
-        columns[metric.path] = f"{metric.table}.{metric.measure}"
-    return columns | {"date": f"{REPORT_TABLE}.report_date"}
+_ADD = """
+    insert into ops.tombstone (location_id, report_date, reason, created_at)
+    values (%(location_id)s, %(day)s, %(reason)s, %(since)s)
+    on conflict do nothing
+"""
+
+
+def undo(conn: Connection, tombstone_id: int) -> tuple[Tombstone, list[Tombstone]]:
+    """Ends a tombstone, and returns it, with those that still pass over some of its reports.
+
+    Raises `UsageError` if there is none to end. The caller holds the run lock.
+    """
+    ended = execute(
+        conn,
+        "update ops.tombstone set undone_at = greatest(%s, created_at + interval '1 microsecond')"
+        " where tombstone_id = %s and undone_at is null",
+        (events.next_known_at(conn), tombstone_id),
+    )
+    if not ended:
+        raise UsageError(f"no tombstone {tombstone_id} holds; `main.py skip --list` lists those that do")
+    known = tombstones(conn)
+    (undone,) = (tombstone for tombstone in known if tombstone.tombstone_id == tombstone_id)
+    here = [other for other in known if other.location_id == undone.location_id and other.holds()]
+    return undone, [other for other in here if other.day is None or undone.day is None]

@@ -1,14 +1,14 @@
-"""What the report shows, read through the views of `mart` in one transaction, so that its parts agree."""
+"""The data of the page and the pictures, read through the views of `mart` as of one moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from etl.database.checks import Check, validate
-from etl.database.connection import Connection, fetch_all, read_sql, transaction
-from etl.errors import DatabaseError
+from etl.database.connection import Connection, at_one_moment, read_sql, rows_of
+from etl.errors import UsageError
 
 NATION = "US"
 PER_PEOPLE = 100_000
@@ -19,14 +19,13 @@ REVISIONS_PER_MEASURE = 5
 class Measure:
     """A column of `mart.rolling_7d` that has a curve.
 
-    What is new each day is judged by its 7-day mean, `<column>_7d_mean`; a level by the published figure itself.
+    A count of new things is judged by its 7-day mean in `<column>_7d_mean`, a level by the published figure itself.
+    `unit` follows a number, as in "243,538 cases a day"; `decimals` are those of the figure per 100,000 people.
     """
 
     column: str
     title: str
-    # What one is, behind a number: "243,538 cases a day".
     unit: str
-    # Decimals of the figure per 100,000 people.
     decimals: int
     is_level: bool = False
 
@@ -41,9 +40,16 @@ MEASURES = (
 )
 
 
+class Point(NamedTuple):
+    """A day and its figure."""
+
+    day: date
+    figure: float
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A measure of a location: a value and a mean per day from the location's first day on; None is unknown.
+    """A measure of a location: a value and a mean per day from the location's first day on, None where unknown.
 
     A level has no means.
     """
@@ -54,43 +60,44 @@ class Curve:
 
     @property
     def figures(self) -> Sequence[float | None]:
-        """What the measure is judged by, per day: the means, or the values of a level."""
+        """The figure per day by which the measure is judged: the mean, or the value of a level."""
         return self.values if self.means is None else self.means
 
     @property
-    def known(self) -> list[tuple[date, float]]:
-        """The days with a figure, and the figure."""
-        days = ((self.first_day + timedelta(days=index), figure) for index, figure in enumerate(self.figures))
-        return [(day, figure) for day, figure in days if figure is not None]
+    def known(self) -> list[Point]:
+        """The days with a figure."""
+        return self._points(self.figures)
 
     @property
-    def peak(self) -> tuple[date, float] | None:
-        """Day and height of the highest figure, the first of equals; None without any figure above 0."""
-        highest = max(self.known, key=lambda each: each[1], default=None)
-        return highest if highest and highest[1] > 0 else None
+    def peak(self) -> Point | None:
+        """The first point with the highest figure; None without any figure above 0."""
+        highest = max(self.known, key=lambda point: point.figure, default=None)
+        return highest if highest and highest.figure > 0 else None
 
     @property
     def published_from(self) -> date | None:
         """The first day with a value; None without any."""
-        found = (index for index, value in enumerate(self.values) if value is not None)
-        index = next(found, None)
-        return None if index is None else self.first_day + timedelta(days=index)
+        published = self._points(self.values)
+        return published[0].day if published else None
+
+    def _points(self, figures: Sequence[float | None]) -> list[Point]:
+        days = (self.first_day + timedelta(days=index) for index in range(len(figures)))
+        return [Point(day, figure) for day, figure in zip(days, figures, strict=True) if figure is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A loaded location: its curves by column, and a row of `locations.sql`, with the totals of its newest report."""
+    """A loaded location: the totals and the grade of its newest report, and its curves by column of the measure."""
 
-    curves: dict[str, Curve]
     code: str
     name: str
-    type: str
     population: int | None
     first_day: date
     last_day: date
     total_cases: int | None
     total_deaths: int | None
     grade: str | None
+    curves: dict[str, Curve]
 
     def per_100k(self, figure: float | None) -> float | None:
         """A figure per 100,000 inhabitants; None where either is unknown."""
@@ -99,7 +106,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A row of `mart.data_quality`: what is doubtful about a published figure; None is not published."""
+    """A row of `mart.data_quality`: a figure, and the one that makes it doubtful; None was not published."""
 
     check: str
     code: str
@@ -113,7 +120,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One published count that became another; None is not published."""
+    """One published count that became another, None where unpublished; `revised_numbers` counts all that did."""
 
     name: str
     report_date: date
@@ -123,14 +130,14 @@ class Revision:
     difference: int | None
     known_from: datetime
     kind: str
+    revised_numbers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What is loaded and since when, and the run that last loaded something of it."""
+    """The reports that are loaded, the time of the first load, and the last run that loaded any."""
 
     reports: int
-    locations: int
     first_day: date
     last_day: date
     run_id: int
@@ -141,13 +148,12 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All that a report shows; locations by code, the nation first if it is loaded."""
+class Contents:
+    """All that the page and the pictures show; locations by code, the nation first if it is loaded."""
 
     provenance: Provenance
     locations: dict[str, Location]
     revisions: list[Revision]
-    revised_numbers: int
     checks: list[Check]
     findings: list[Finding]
 
@@ -158,37 +164,31 @@ class Report:
 
     @property
     def states(self) -> list[Location]:
-        """States and territories by name."""
+        """The states and territories, by name."""
         return [location for location in self.locations.values() if location.code != NATION]
 
 
-def read(conn: Connection) -> Report:
-    """Everything, as of one moment; raises `DatabaseError` while nothing is loaded."""
-    with transaction(conn):
-        fetch_all(conn, "set transaction isolation level repeatable read, read only; select 1")
-        loaded = fetch_all(conn, read_sql("report/provenance.sql"))
-        if not loaded:
-            raise DatabaseError("nothing is loaded yet, so there is nothing to report: run `main.py load` first")
-        revisions, revised_numbers = _revisions(conn)
-        findings = [Finding(*row) for row in fetch_all(conn, read_sql("report/findings.sql"))]
-        return Report(Provenance(*loaded[0]), _locations(conn), revisions, revised_numbers, validate(conn), findings)
+def read(conn: Connection) -> Contents:
+    """Everything, as of one moment; raises `UsageError` while nothing is loaded."""
+    with at_one_moment(conn):
+        provenance = rows_of(conn, Provenance, read_sql("page/provenance.sql"))
+        if not provenance:
+            raise UsageError("nothing is loaded yet, so there is nothing to report: run `main.py load` first")
+        locations = rows_of(conn, _location, read_sql("page/locations.sql"))
+        limit = {"per_measure": REVISIONS_PER_MEASURE}
+        return Contents(
+            provenance=provenance[0],
+            locations={location.code: location for location in locations},
+            revisions=rows_of(conn, Revision, read_sql("page/revisions.sql"), limit),
+            checks=validate(conn),
+            findings=rows_of(conn, Finding, read_sql("page/findings.sql")),
+        )
 
 
-def _locations(conn: Connection) -> dict[str, Location]:
-    arrays = {code: columns for code, *columns in fetch_all(conn, read_sql("report/series.sql"))}
-    rows = fetch_all(conn, read_sql("report/locations.sql"))
-    return {row[0]: Location(_curves(row[4], arrays[row[0]]), *row) for row in rows}
-
-
-def _curves(first_day: date, arrays: list[Any]) -> dict[str, Curve]:
-    """The curves of a row of `series.sql`: values, and means unless it is a level, in the order of `MEASURES`."""
-    columns = iter(arrays)
-    return {
-        measure.column: Curve(first_day, next(columns), None if measure.is_level else next(columns))
+def _location(**row: Any) -> Location:
+    """A location from a row of `locations.sql`, which has a column for a measure's values, and one for its means."""
+    curves = {
+        measure.column: Curve(row["first_day"], row.pop(measure.column), row.pop(f"{measure.column}_7d_mean", None))
         for measure in MEASURES
     }
-
-
-def _revisions(conn: Connection) -> tuple[list[Revision], int]:
-    rows = fetch_all(conn, read_sql("report/revisions.sql"), {"per_measure": REVISIONS_PER_MEASURE})
-    return [Revision(*row[:-1]) for row in rows], rows[0][-1] if rows else 0
+    return Location(**row, curves=curves)

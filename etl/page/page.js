@@ -18,7 +18,7 @@ const byId = (id) => document.getElementById(id);
 
 const at = (figures, location, day) => figures[day - location.first] ?? null;
 const valueAt = (location, column, day) => at(location.curves[column].values, location, day);
-// What a measure is judged by: the 7-day mean; of a level, which has none, the value itself.
+// A measure is judged by its 7-day mean; a level, which has none, by the value itself.
 const figuresOf = (curve) => curve.means ?? curve.values;
 const figureAt = (location, column, day) => at(figuresOf(location.curves[column]), location, day);
 const shareOf = (figure, location) => (figure === null || location.population === null ? null : (figure * PER_PEOPLE) / location.population);
@@ -94,7 +94,7 @@ function neighbor(links, link, [right, down]) {
   return distances.filter(([, ahead]) => ahead > 1).sort((a, b) => a[2] - b[2])[0]?.[0];
 }
 
-/** Makes of many links one stop of the Tab key, with arrow keys between them. */
+/** Makes many links one stop of the Tab key, with arrow keys between them. */
 function rove(links) {
   const choose = (link) => links.forEach((each) => { each.tabIndex = each === link ? 0 : -1; });
   choose(links[0]);
@@ -121,7 +121,7 @@ async function draw(name, container, rows, signals = {}) {
     data: chart.data.map((set) => (set.name === "days" ? { ...set, values: rows } : set)),
     signals: chart.signals.map((signal) => (signal.name in signals ? { ...signal, value: signals[signal.name] } : signal)),
   };
-  // Errors only: that no day is pointed at yet is no trouble.
+  // Errors only: it is no trouble that no day is pointed at yet.
   const options = { logLevel: 1, mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: false, tooltip: false };
   const drawing = element("div");
   drawing.setAttribute("aria-hidden", "true");
@@ -132,7 +132,7 @@ async function draw(name, container, rows, signals = {}) {
   return view;
 }
 
-// What is still to be drawn: at once when it is about to come into view or the page is printed, else when there is time.
+// The charts still to be drawn: at once when they are about to come into view or the page is printed, else in idle time.
 const waiting = new Map();
 const observer = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) startNow(entry.target);

@@ -1,12 +1,12 @@
-"""Numbers, days and findings in the words of page and pictures."""
+"""Numbers, days and curves in the words of the page and the pictures."""
 
 from datetime import date, timedelta
 
-from etl.page.data import MEASURES, Curve, Location, Measure
+from etl.page.data import MEASURES, Curve, Location, Measure, Point
 
-# A series that begins so long after the location's first report has a past that nobody knows.
+# A curve that begins later than this after the location's first report lacks a part of its past.
 LATE = timedelta(days=14)
-# A peak so soon after the first figure may not have been the first; a newest figure so old is not of today.
+# A peak sooner than this after the first figure may follow a higher one; a newest figure older than this is the last.
 WEEK = timedelta(days=7)
 
 
@@ -16,7 +16,7 @@ def day(value: date) -> str:
 
 
 def number(value: float | None, decimals: int | None = None) -> str:
-    """A figure in full, `243,538`; small means with a decimal, `7.3`; `n/a` where it is unknown."""
+    """A figure in full such as `243,538`, a small mean with a decimal such as `7.3`, or `n/a` where it is unknown."""
     if value is None:
         return "n/a"
     if decimals is None:
@@ -30,14 +30,14 @@ def count(amount: int, noun: str) -> str:
 
 
 def finding(measure: Measure, curve: Curve) -> str:
-    """What a curve shows, in a sentence or two: its highest and its newest figure, and whether it begins late."""
+    """A curve in a sentence or two: its highest figure, its newest one, and its first day if that is late."""
     if curve.published_from is None:
         return "Not published."
     if not curve.known:
         return "Never known for seven days in a row."
     mean = "" if measure.is_level else "7-day mean "
     since = f"Figures from {day(curve.published_from)}"
-    if curve.peak and curve.peak[0] - curve.known[0][0] < WEEK:
+    if curve.peak and curve.peak.day - curve.known[0].day < WEEK:
         return f"{since}; highest {mean}since: {_heights(measure, curve.peak, curve)}."
     late = f" {since}." if curve.published_from - curve.first_day > LATE else ""
     return capitalized(mean + _course(measure, curve)) + late
@@ -50,26 +50,26 @@ def _course(measure: Measure, curve: Curve) -> str:
     return f"{verb} {_heights(measure, curve.peak, curve)}."
 
 
-def _heights(measure: Measure, peak: tuple[date, float], curve: Curve) -> str:
-    """The peak, and the newest figure unless they are one."""
-    highest = f"{number(peak[1])} {measure.unit} on {day(peak[0])}"
-    return highest if peak == curve.known[-1] else f"{highest}; {_newest(curve, peak[0].year)}"
+def _heights(measure: Measure, peak: Point, curve: Curve) -> str:
+    """The peak, and the newest figure unless it is the peak."""
+    highest = f"{number(peak.figure)} {measure.unit} on {day(peak.day)}"
+    return highest if peak == curve.known[-1] else f"{highest}; {_newest(curve, peak.day.year)}"
 
 
 def _newest(curve: Curve, known_year: int | None) -> str:
-    newest_day, newest = curve.known[-1]
+    newest = curve.known[-1]
     last_day = curve.first_day + timedelta(days=len(curve.values) - 1)
-    gone = ", none since" if last_day - newest_day > WEEK else ""
-    return f"{number(newest)} on {day(newest_day).removesuffix(f', {known_year}')}{gone}"
+    gone = ", none since" if last_day - newest.day > WEEK else ""
+    return f"{number(newest.figure)} on {day(newest.day).removesuffix(f', {known_year}')}{gone}"
 
 
 def capitalized(text: str) -> str:
-    """The text with a capital at its beginning, and all else as it is."""
+    """The text with a capital at its beginning."""
     return text[0].upper() + text[1:]
 
 
 def standing(state: Location, nation: Location | None) -> str:
-    """How a state compares with the nation: its cases and its peak of new cases per 100,000 people, and its grade."""
+    """A state beside the nation: its cases and its peak of new cases per 100,000 people, and its grade."""
     cases = f"{number(state.per_100k(state.total_cases), 0)} cases per 100,000 people"
     if nation:
         cases += f" (nation {number(nation.per_100k(nation.total_cases), 0)})"
@@ -81,8 +81,8 @@ def standing(state: Location, nation: Location | None) -> str:
 
 
 def _peak_share(location: Location) -> str:
-    """The highest mean of new cases per 100,000 people with its day; nothing where it is unknown."""
+    """The highest mean of new cases per 100,000 people with its day; empty where it is unknown."""
     measure = MEASURES[0]
     peak = location.curves[measure.column].peak
-    share = location.per_100k(peak[1]) if peak else None
-    return f"{number(share, measure.decimals)} per 100,000 on {day(peak[0])}" if peak and share is not None else ""
+    share = location.per_100k(peak.figure) if peak else None
+    return f"{number(share, measure.decimals)} per 100,000 on {day(peak.day)}" if peak and share is not None else ""

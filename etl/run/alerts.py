@@ -8,33 +8,30 @@ import logging
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import psycopg2
-
 from etl import config
-from etl.database.connection import Connection, fetch_all, read_sql
-from etl.errors import EtlError, ExitCode, Interrupted, LockedError, UsageError
-from etl.logs import get_logger
-from etl.run.summary import Summary, advice, finding_lines, trouble_lines
+from etl.database.connection import Connection, fetch_all
+from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, UsageError, exit_code_of
+from etl.logs import log
+from etl.run.summary import Summary
+from etl.run.wording import advice, news_lines, trouble_lines
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
 HEARTBEAT_SECONDS = (3, 5)
 # A message is read on a telephone: more lines than this are only counted, longer ones cut.
 MOST_LINES, LONGEST_LINE = 8, 300
-# What a dead man's switch should take for a job that went well.
-WELL = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
-
-log = get_logger()
+# The exit codes that a dead man's switch should take for success.
+SUCCESS = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Notice:
     """What a command has to tell: troubles, which last until they are mended, and news, which are told once."""
 
     exit_code: ExitCode
@@ -44,115 +41,124 @@ class Report:
     run_id: int | None = None
 
 
-def of_summary(summary: Summary) -> Report:
-    """What a run has to tell."""
+def of_summary(summary: Summary) -> Notice:
+    """The notice of a run."""
     again = ["failed documents are tried again by the next run"] if summary.failed else []
-    troubles = trouble_lines("failed", summary.failed) + trouble_lines("rejected", summary.rejected)
-    return Report(summary.exit_code, troubles, news(summary), again + advice(summary.rejected), summary.run_id)
+    troubles, news = trouble_lines(summary), news_lines(summary)
+    return Notice(summary.exit_code, troubles, news, again + advice(summary), summary.run_id)
 
 
-def news(summary: Summary) -> list[str]:
-    """What a run noticed that nobody has heard of."""
-    return [*map(str, summary.drift), *finding_lines(summary.findings)]
+def of_staleness(stale: str | None) -> Notice:
+    """The notice of `status --max-age-days`: what is stale, if anything is."""
+    if not stale:
+        return Notice(ExitCode.OK)
+    return Notice(
+        ExitCode.CHECK, [f"stale: {stale}"], advice=["does the schedule run? main.py load says what is wrong"]
+    )
 
 
-def of_error(error: BaseException) -> Report:
-    """What a command that an error has ended has to tell."""
-    if isinstance(error, EtlError):
-        return Report(error.exit_code, [f"failed: {error}"])
+def of_error(error: BaseException) -> Notice:
+    """The notice of a command that an error has ended."""
+    code = exit_code_of(error)
+    if isinstance(error, EtlError | OSError):
+        return Notice(code, [f"failed: {error}"])
+    # The text of an unexpected error may hold a secret.
     problem = f"failed: unexpected {type(error).__name__}, a bug in this program"
-    return Report(ExitCode.BUG, [problem], advice=["please report it, with the log"])
+    return Notice(code, [problem], advice=["please report it, with the log"])
 
 
 class Watch:
     """Tells, at the end of a command, what there is to tell; `scope` names what may be repeated or mended.
 
-    Enter it around everything, and `during` around what has a connection. Whoever interrupts a command knows, or
-    mistypes it at a terminal; and while another run holds the lock, that run tells.
+    Enter it around everything, and `during` around what has a connection. `notice` is what the command itself tells,
+    unless an error ends it.
     """
 
     def __init__(self, scope: str, environ: Mapping[str, str], *, heartbeat: bool = False) -> None:
         self.scope = scope
         self._urls = _secret(ALERT_URLS, environ)
         self._heartbeat = _secret(HEARTBEAT_URL, environ) if heartbeat else None
-        self._report: Report | None = None
+        self.notice: Notice | None = None
         self._is_told = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        if isinstance(error, Interrupted | LockedError) or (isinstance(error, UsageError) and sys.stderr.isatty()):
-            return
-        report = of_error(error) if error else self._report
-        if report and not self._is_told:
-            self._tell(None, report)
-        if report:
-            self._ping("" if report.exit_code in WELL else "/fail")
+        if notice := self._at_end(error):
+            if not self._is_told:
+                self._tell(None, notice)
+            ping(self._heartbeat, "" if notice.exit_code in SUCCESS else "/fail")
 
     @contextmanager
     def during(self, conn: Connection) -> Iterator[None]:
-        """Tells while the connection is there, for the memory of what was told."""
-        self._ping("/start")
-        with ExitStack() as stack:
-            stack.push(lambda _type, error, _traceback: self._after(conn, error))
+        """Tells at the end of the block, while there is a connection for the memory of what was told."""
+        ping(self._heartbeat, "/start")
+        error: BaseException | None = None
+        try:
             yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            notice = self._at_end(error)
+            if notice and not isinstance(error, DatabaseError) and not conn.closed:
+                self._tell(conn, notice)
+                self._is_told = True
 
-    def report(self, report: Report) -> None:
-        """Sets what there is to tell, if no error follows."""
-        self._report = report
+    def _at_end(self, error: BaseException | None) -> Notice | None:
+        """The notice to give at the end; none where somebody knows already.
 
-    def _after(self, conn: Connection, error: BaseException | None) -> None:
-        if isinstance(error, Interrupted | UsageError | psycopg2.Error) or conn.closed:
-            return
-        report = of_error(error) if error else self._report
-        if report:
-            self._tell(conn, report)
-            self._is_told = True
+        Whoever interrupts a command or mistypes it at a terminal does; a run that holds the lock tells of itself.
+        """
+        is_known = isinstance(error, UsageError) and sys.stderr.isatty()
+        if is_known or isinstance(error, Interrupted | LockedError):
+            return None
+        return of_error(error) if error else self.notice
 
-    def _tell(self, conn: Connection | None, report: Report) -> None:
+    def _tell(self, conn: Connection | None, notice: Notice) -> None:
         if not self._urls:
             return
-        trouble = "\n".join(report.troubles) or None
-        was_trouble, is_fresh = self._last(conn)
-        is_repetition = is_fresh and trouble == was_trouble
-        if (trouble and not is_repetition) or report.news or (was_trouble and not trouble):
-            title, message = f"{_whose(conn)}: {_title(report, was_trouble)}", _message(report, was_trouble)
-            if deliver(self._urls, title, message, _kind(report, was_trouble)) and conn:
-                self._remember(conn, trouble, f"{title}\n{message}")
-
-    def _last(self, conn: Connection | None) -> tuple[str | None, bool]:
-        """The trouble told last, if any, and whether that was within a day."""
-        try:
-            rows = fetch_all(conn, read_sql("alerts/last.sql"), {"scope": self.scope}) if conn else []
-        except psycopg2.Error as error:
-            log.warning("alerts not remembered", extra={"reason": str(error).strip()})
-            rows = []
-        return rows[0] if rows else (None, False)
-
-    def _remember(self, conn: Connection, trouble: str | None, message: str) -> None:
-        try:
-            with conn.cursor() as cursor:
-                values = {"scope": self.scope, "trouble": trouble, "message": message}
-                cursor.execute(read_sql("alerts/add.sql"), values)
-        except psycopg2.Error as error:
-            log.warning("alerts not remembered", extra={"reason": str(error).strip()})
-
-    def _ping(self, ending: str) -> None:
-        """Tells the dead man's switch that the job began (`/start`), went well, or did not (`/fail`)."""
-        if self._heartbeat:
-            ping(self._heartbeat, ending)
+        trouble = "\n".join(notice.troubles) or None
+        query = (
+            "select trouble, sent_at > clock_timestamp() - interval '1 day' from ops.alert"
+            " where scope = %s order by alert_id desc limit 1"
+        )
+        told = _remembered(conn, query, (self.scope,))
+        last, is_fresh = told[0] if told else (None, False)
+        is_repetition = is_fresh and trouble == last
+        if (trouble and not is_repetition) or notice.news or (last and not trouble):
+            headline, kind = _headline(notice, last)
+            title, message = f"{_whose(conn)}: {headline}", _message(notice, last)
+            if deliver(self._urls, title, message, kind):
+                add = "insert into ops.alert (scope, trouble, message) values (%s, %s, %s) returning alert_id"
+                _remembered(conn, add, (self.scope, trouble, f"{title}\n{message}"))
 
 
-def ping(heartbeat: str, ending: str) -> bool:
-    """GETs the address of a dead man's switch; logs where it does not answer, and never raises."""
+def _remembered(conn: Connection | None, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The rows of a statement on `ops.alert`; none without a connection, or where it fails, which is logged."""
+    try:
+        return fetch_all(conn, query, parameters) if conn else []
+    except EtlError as error:
+        log.warning("alerts not remembered", extra={"reason": str(error)})
+        return []
+
+
+def ping(heartbeat: str | None, ending: str) -> bool:
+    """Tells a dead man's switch, if there is one, that a job began (`/start`), went well (``), or did not (`/fail`).
+
+    Never raises: where it does not answer, that is logged, and False is returned.
+    """
+    if not heartbeat:
+        return True
     import requests
 
     try:
         requests.get(heartbeat.rstrip("/") + ending, timeout=HEARTBEAT_SECONDS).raise_for_status()
     except requests.RequestException as error:
-        # Its text names the address, which is a secret.
-        log.warning("heartbeat not delivered", extra={"host": _host(heartbeat), "reason": type(error).__name__})
+        # Its text names the address, which is a secret but for the host.
+        fields = {"host": urlsplit(heartbeat).hostname, "reason": type(error).__name__}
+        log.warning("heartbeat not delivered", extra=fields)
         return False
     return True
 
@@ -190,41 +196,34 @@ def test(environ: Mapping[str, str]) -> list[str]:
     urls, heartbeat = _secret(ALERT_URLS, environ), _secret(HEARTBEAT_URL, environ)
     if not urls and not heartbeat:
         return [f"neither {ALERT_URLS} nor {HEARTBEAT_URL} is set: nobody would be told"]
-    title = f"{_whose(None)}: test"
     problems = []
-    if urls and not (deliver(urls, title, "alerts arrive") and _recipients(urls)[1]):
+    if urls and not (deliver(urls, f"{_whose(None)}: test", "alerts arrive") and _recipients(urls)[1]):
         problems.append(f"{ALERT_URLS}: not every address took the message; the log line above says more")
-    if heartbeat and not ping(heartbeat, ""):
+    if not ping(heartbeat, ""):
         problems.append(f"{HEARTBEAT_URL}: it did not take the ping; the log line above says more")
     return problems
 
 
 def _whose(conn: Connection | None) -> str:
-    """Whose message it is: several installations may tell the same people."""
+    """The sender of a message: several installations may tell the same people."""
     database = f"{conn.info.dbname}, " if conn else ""
     return f"{config.PROGRAM} ({database}{socket.gethostname()})"
 
 
-def _title(report: Report, was_trouble: str | None) -> str:
-    if report.troubles:
-        run = f", run {report.run_id}" if report.run_id else ""
-        return f"trouble (exit code {int(report.exit_code)}{run})"
-    return "recovered" if was_trouble else "news of the source"
+def _headline(notice: Notice, was_trouble: str | None) -> tuple[str, str]:
+    """The title of a message, and how grave it is, in apprise's words."""
+    if notice.troubles:
+        run = f", run {notice.run_id}" if notice.run_id else ""
+        return f"trouble (exit code {int(notice.exit_code)}{run})", "failure"
+    return ("recovered", "success") if was_trouble else ("news of the source", "warning")
 
 
-def _kind(report: Report, was_trouble: str | None) -> str:
-    """How grave it is, in apprise's words."""
-    if report.troubles:
-        return "failure"
-    return "success" if was_trouble else "warning"
-
-
-def _message(report: Report, was_trouble: str | None) -> str:
-    over = [f"over: {line}" for line in (was_trouble or "").splitlines()] if not report.troubles else []
-    lines = [*over, *report.troubles, *report.news]
+def _message(notice: Notice, was_trouble: str | None) -> str:
+    over = [f"over: {line}" for line in (was_trouble or "").splitlines()] if not notice.troubles else []
+    lines = [*over, *notice.troubles, *notice.news]
     shown = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines[:MOST_LINES]]
     more = [f"and {len(lines) - MOST_LINES} more: see the log, or main.py status"] if len(lines) > MOST_LINES else []
-    return "\n".join([*shown, *more, *(f"what to do: {each}" for each in report.advice)])
+    return "\n".join([*shown, *more, *(f"what to do: {line}" for line in notice.advice)])
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str | None:
@@ -233,8 +232,3 @@ def _secret(name: str, environ: Mapping[str, str]) -> str | None:
     except UsageError as error:
         log.error("alerts are off", extra={"reason": str(error)})
         return None
-
-
-def _host(url: str) -> str | None:
-    """The part of an address that may be shown."""
-    return urlsplit(url).hostname

@@ -1,138 +1,146 @@
-"""Rebuilds the star and its history from the stored bytes, under today's rules; drops bytes that are old."""
+"""Replays: the star and its history rebuilt from the stored bytes, or what was rejected loaded after all."""
 
-import gzip
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import partial
 
-from psycopg2 import sql
+from etl.database.connection import Connection, transaction
+from etl.errors import ContractError, Outcome, UsageError
+from etl.load import events, locations, merge, rules
+from etl.load.document import Loader
+from etl.load.events import StoredEvent
+from etl.load.request import Request, last_loads
+from etl.load.rules import Rules
+from etl.run import record
+from etl.run.pipeline import DocumentStep, Progress, no_progress
+from etl.run.prepare import Verdict, decode_stored, rejection
+from etl.run.summary import Summary, Trouble
+from etl.transform.declaration import FIRST_DAY, LAST_DAY
+from etl.transform.locations import Location, history_of
 
-from etl.database.connection import Connection, fetch_all, fetch_one, read_sql, transaction
-from etl.errors import ContractError, DatabaseError, ExitCode
-from etl.extract.http import Received, history_of
-from etl.load import locations, rules
-from etl.load.document import Loader, RowCounts
-from etl.load.drift_record import DriftLog
-from etl.load.findings import FindingLog
-from etl.load.locations import Location
-from etl.load.rules import LocationRules
-from etl.logs import get_logger
-from etl.run.prepare import Request, flatten
-from etl.transform import contract
-from etl.transform.declaration import TABLES
-
-EVENT = (
-    "document_load_id", "run_id", "document_id", "address", "location_id", "first_day", "last_day",
-    "known_at", "build_time", "change", "is_pruned",
-)  # fmt: skip
-
-log = get_logger()
+# The source of a run that reads what is stored.
+STORED = "stored"
 
 
-@dataclass(slots=True)
-class Replayed:
-    """What a replay did."""
-
-    documents: int = 0
-    rejected: list[dict[str, str]] = field(default_factory=list)
-    rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """5 where a document that was loaded before breaks today's contract."""
-        return ExitCode.REJECTED if self.rejected else ExitCode.OK
-
-    def as_json(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {
-            "exit_code": int(self.exit_code),
-            "documents": self.documents,
-            "rejected": self.rejected,
-            "rows": {table: asdict(counts) for table, counts in self.rows.items()},
-        }
+class _RefusedError(Exception):
+    """Some document would be rejected now, so the replay is rolled back."""
 
 
-def replay(conn: Connection, selection: str, progress: Callable[[int, int, int], None]) -> Replayed:
-    """Walks the loads of the selected locations again; the caller holds the run lock.
+def replay(
+    conn: Connection, selection: str, *, allow_rejected: bool = False, progress: Progress = no_progress
+) -> Summary:
+    """Walks the events of the selected locations again under today's rules; the caller holds the run lock.
 
-    One transaction, with `delete` and not `truncate`: readers see the old star until it commits. Raises
-    `DatabaseError` if bytes that it needs were pruned.
+    One transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a document that
+    was loaded would be rejected now, nothing changes; with `allow_rejected` its event is marked as refused instead,
+    and a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
     """
-    chosen = {location.location_id: location for location in locations.choose(conn, selection)}
-    ids = {"location_ids": list(chosen)}
-    events = [dict(zip(EVENT, row, strict=True)) for row in fetch_all(conn, read_sql("replay/events.sql"), ids)]
-    if pruned := sum(event["is_pruned"] for event in events):
-        raise DatabaseError(
+    summary = Summary("replay", STORED, FIRST_DAY, LAST_DAY, selection)
+    with record.recorded(conn, summary):
+        places = {location.code: location for location in locations.choose(conn, selection)}
+        location_ids = [location.location_id for location in places.values()]
+        stored = events.replayable(conn, location_ids)
+        _require_bytes(stored)
+        record.resolved(conn, summary)
+        summary.requested = len(stored)
+        known_rules = rules.read(conn)
+        # The source of the last event of each location, by its code.
+        sources: dict[str, str] = {}
+        try:
+            with transaction(conn):
+                merge.clear_locations(conn, location_ids)
+                loader = Loader(conn, 0, known_rules)
+                merge.make_stage(conn)
+                for event in stored:
+                    request = _request_of(event, places[event.location_code], known_rules, event.known_at)
+                    _merge_again(loader, summary, sources, event, request)
+                    progress(sum(summary.documents.values()), len(stored), summary.row_count)
+                if summary.rejected and not allow_rejected:
+                    raise _RefusedError
+        except _RefusedError:
+            summary.take_back()
+    return summary
+
+
+def _require_bytes(stored: list[StoredEvent]) -> None:
+    if pruned := sum(event.is_pruned for event in stored):
+        raise UsageError(
             f"the bytes of {pruned} documents were pruned: a replay would lose what they revised; "
             "choose other locations with --locations"
         )
-    known_rules, done = rules.read(conn), Replayed()
-    loader = Loader(
-        conn, DriftLog(conn, 0, known_rules.aliases), FindingLog(conn), dry_run=False, allow_withdrawals=True
-    )
-    with transaction(conn):
-        _clear(conn, list(chosen))
-        for event in events:
-            location = chosen[event["location_id"]]
-            _load_again(
-                loader, event, stored_request(event, location, known_rules.of(location, event["known_at"])), done
-            )
-            progress(done.documents + len(done.rejected), len(events), sum(n.inserted for n in done.rows.values()))
-    return done
 
 
-def _clear(conn: Connection, location_ids: list[int]) -> None:
-    with conn.cursor() as cursor:
-        for table in TABLES:
-            for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
-                delete = sql.SQL("delete from {} where location_id = any(%s)").format(name)
-                cursor.execute(delete, (location_ids,))
-
-
-def stored_request(event: Mapping[str, Any], location: Location, location_rules: LocationRules) -> Request:
-    """What was asked for when a stored document came."""
-    _, day = history_of(event["address"])
-    return Request(
-        location, location_rules, date.fromisoformat(day) if day else None, event["first_day"], event["last_day"]
-    )
-
-
-def stored_document(conn: Connection, document_id: int) -> Received:
-    """The bytes of a document, which must not have been pruned."""
-    compressed, sha256 = fetch_one(
-        conn, "select body, sha256 from ops.document where document_id = %s", (document_id,)
-    )
-    return Received(gzip.decompress(compressed), bytes(compressed), sha256)
-
-
-def _load_again(loader: Loader, event: dict[str, Any], request: Request, done: Replayed) -> None:
-    received = stored_document(loader.conn, event["document_id"])
+def _merge_again(
+    loader: Loader, summary: Summary, sources: dict[str, str], event: StoredEvent, request: Request
+) -> None:
+    """Merges one event, or refuses it."""
+    received = events.stored_document(loader.conn, event.document_id)
+    place = (event.location_code, request.day)
     try:
-        document = contract.decode(received.body, request.expected)
-        content = flatten(request, received, document, datetime.now(UTC).date())
+        payload = decode_stored(request, received, datetime.now(UTC).date())
     except ContractError as error:
-        done.rejected.append({"address": event["address"], "reason": str(error)})
-        log.warning("document rejected", extra={"address": event["address"], "reason": str(error)})
+        summary.count(Outcome.REJECTED, Trouble(*place, str(error), error.exit_code, error.days))
+        events.refuse(loader.conn, event.document_load_id, str(error))
         return
-    loaded = loader.load_again(event | {"skipped_days": sorted(request.rules.skipped_days)}, content)
-    done.documents += 1
-    for table, counts in loaded.rows.items():
-        done.rows[table].add(counts)
+    is_same = sources.get(event.location_code, event.source) == event.source
+    sources[event.location_code] = event.source
+    merged = loader.load_again(event, request, payload, events.REVISED if is_same else events.SOURCE_CHANGED)
+    if event.outcome == "refused":
+        events.refuse(loader.conn, event.document_load_id, None)
+    summary.count_rows(merged)
+    summary.count(Outcome.LOADED, Trouble(*place, ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """What was dropped, and which locations can no longer be replayed (code -> revisions lost before)."""
-
-    documents: int
-    size_bytes: int
-    lost: dict[str, str]
+def _request_of(event: StoredEvent, location: Location, known_rules: Rules, at: datetime | None = None) -> Request:
+    """The request that a stored document answered, with the rules for a load known then, or now."""
+    _, day = history_of(event.address)
+    single = date.fromisoformat(day) if day else None
+    return Request(event.source, location, known_rules.of(location, at), single, event.first_day, event.last_day)
 
 
-def prune(conn: Connection, older_than_days: int) -> Pruned:
-    """Drops the bytes of documents received longer ago, but for the last whole one of each address."""
-    with transaction(conn):
-        dropped = fetch_all(conn, read_sql("prune/old_bytes.sql"), {"days": older_than_days})
-        lost = dict(fetch_all(conn, read_sql("prune/lost_replay.sql")))
-    return Pruned(len(dropped), sum(size for _, size in dropped), lost)
+# --- rejected documents ---
+
+
+def replay_rejected(conn: Connection, wanted: int | None) -> Summary:
+    """Loads the open rejected documents (or the `wanted` one) under today's rules, in their order.
+
+    A document that a later one has overtaken is left: it would bring back what was believed before. Raises
+    `UsageError` where no rejected document has the wanted number. The caller holds the run lock.
+    """
+    summary = Summary("replay --rejected", STORED, FIRST_DAY, LAST_DAY, "all")
+    with record.recorded(conn, summary):
+        chosen = [event for event in events.open_rejections(conn) if wanted in (None, event.document_load_id)]
+        if wanted and not chosen:
+            raise UsageError(f"no rejected document {wanted} is open; `main.py status` lists those that are")
+        record.resolved(conn, summary)
+        summary.requested = len(chosen)
+        known_rules = rules.read(conn)
+        step = DocumentStep(Loader(conn, summary.run_id or 0, known_rules), summary)
+        places = {location.code: location for location in locations.choose(conn, "all")}
+        for event in chosen:
+            request = _request_of(event, places[event.location_code], known_rules)
+            step.take(request, partial(_try_again, step, event, request))
+    return summary
+
+
+def _try_again(step: DocumentStep, event: StoredEvent, request: Request) -> Verdict:
+    """Loads a rejected document if that is possible now, and closes it."""
+    verdict = _load_rejected(step, event, request)
+    if verdict.outcome in (Outcome.LOADED, Outcome.SKIPPED):
+        events.close_rejection(step.loader.conn, event.document_load_id)
+    return verdict
+
+
+def _load_rejected(step: DocumentStep, event: StoredEvent, request: Request) -> Verdict:
+    if request.is_skipped:
+        return Verdict(Outcome.SKIPPED)
+    if event.is_overtaken:
+        return Verdict(Outcome.STALE, "a later document has overtaken it in part")
+    if event.is_pruned:
+        return Verdict(Outcome.FAILED, "its bytes were pruned")
+    conn = step.loader.conn
+    received = events.stored_document(conn, event.document_id)
+    try:
+        payload = decode_stored(request, received, datetime.now(UTC).date())
+    except ContractError as error:
+        return rejection(request, received, error)
+    return step.load(request, last_loads(conn, [request]).get(request.address), payload)

@@ -1,136 +1,207 @@
-"""What the warehouse holds, per location; what the last runs did; what waits for somebody."""
+"""The status of the warehouse: its contents, its last runs, and all that waits for a person."""
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import msgspec
+
 from etl import __version__
-from etl.database.connection import Connection, fetch_all, lock_owner, read_sql
+from etl.database.connection import Connection, lock_owner, read_sql, rows_of
 from etl.errors import ExitCode
-from etl.load import accept, skip
-from etl.load.drift_record import in_words
-from etl.run import rejected
-from etl.run.summary import days_in_words
-from etl.transform.declaration import SERIES_END
-from etl.transform.drift import ACCEPTABLE, Change
+from etl.load import drift_record, rules
+from etl.load.drift_record import Drift
+from etl.load.events import StoredEvent, instant, open_rejections
+from etl.load.rules import Tombstone
+from etl.transform.declaration import SERIES_END, days_in_words
 
 LAST_RUNS = 10
-# Column names of the statements in sql/status/, in their order.
-COVERAGE = ("location", "first_day", "last_day", "reports", "missing_days", "gaps")
-RUN = ("run_id", "started_at", "ended_at", "status", "exit_code", "source", "from", "to")
-FINDING = ("location", "check", "measure", "findings", "first_day", "last_day", "meaning")
-SIZES = ("database_bytes", "star_bytes", "history_bytes", "documents_bytes", "schema_files", "schema_version")
+MB = 2**20
 
 
-def status(conn: Connection) -> dict[str, Any]:
-    """Coverage, last runs (newest first), the run lock's owner, open drift, rejected documents, findings, sizes."""
-    ((days_since, last_success, newest_day, newest_day_age),) = fetch_all(conn, read_sql("status/freshness.sql"))
-    return {
-        "last_success": last_success,
-        "days_since_success": None if days_since is None else round(float(days_since), 3),
-        "newest_day": newest_day,
-        "newest_day_age": newest_day_age,
-        "locations": _records(conn, "coverage", COVERAGE),
-        "runs": _records(conn, "runs", RUN, limit=LAST_RUNS),
-        "lock": lock_owner(conn),
-        "open_drift": [asdict(each) for each in accept.changes(conn) if each.status == "open"],
-        "rejected": [_rejection(each) for each in rejected.open_rejections(conn)],
-        "findings": _records(conn, "findings", FINDING),
-        "passed_over": [asdict(each) for each in skip.tombstones(conn) if not each.until],
-        **_records(conn, "sizes", SIZES)[0],
-        "program_version": __version__,
-        "database": "{dbname} on {host}".format_map({"host": "localhost"} | conn.info.dsn_parameters),
-    }
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The warehouse as a whole.
 
-
-def _records(conn: Connection, name: str, columns: tuple[str, ...], **parameters: Any) -> list[dict[str, Any]]:
-    rows = fetch_all(conn, read_sql(f"status/{name}.sql"), parameters)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _rejection(each: rejected.Rejection) -> dict[str, Any]:
-    return {
-        "id": each.document_load_id,
-        "location": each.location_code,
-        "address": each.address,
-        "since": each.known_at,
-        "reason": each.reason,
-    }
-
-
-def staleness(found: dict[str, Any], max_age_days: int) -> str | None:
-    """What is too old in a status, in words; None if nothing is.
-
-    The series ended on `SERIES_END`: the age of its last day is no trouble, unless the series has gone on since.
+    The last load from the source that went well and the newest report have their ages in days, None where there is
+    none; times and days are ISO text, times in UTC. `schema_files` counts the applied files of `sql/`.
     """
-    since = found["days_since_success"]
+
+    last_success: str | None
+    days_since_success: float | None
+    newest_day: str | None
+    newest_day_age: int | None
+    database_bytes: int
+    star_bytes: int
+    history_bytes: int
+    documents_bytes: int
+    schema_files: int
+    schema_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The reports of a location; a gap is the first and the last of the days that are missing in a row."""
+
+    location: str
+    first_day: str | None
+    last_day: str | None
+    reports: int
+    missing_days: int
+    gaps: list[list[str]]
+
+
+class Run(msgspec.Struct, frozen=True, rename={"first_day": "from", "last_day": "to"}):
+    """A run, with the days that it asked for."""
+
+    run_id: int
+    started_at: str
+    ended_at: str | None
+    status: str
+    exit_code: int | None
+    source: str
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """The findings of a check on a measure in a location; the days are None where a finding is about all of them."""
+
+    location: str
+    check: str
+    measure: str
+    findings: int
+    first_day: str | None
+    last_day: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole status; `runs` are the last ones, the newest first, and `lock` is the owner of the run lock."""
+
+    totals: Totals
+    locations: list[Coverage]
+    runs: list[Run]
+    lock: str | None
+    open_drift: list[Drift]
+    rejected: list[StoredEvent]
+    findings: list[FindingGroup]
+    passed_over: list[Tombstone]
+    database: str
+
+
+def read(conn: Connection) -> Status:
+    """The status as it is now."""
+    return Status(
+        totals=rows_of(conn, Totals, read_sql("status/totals.sql"))[0],
+        locations=rows_of(conn, Coverage, read_sql("status/coverage.sql")),
+        runs=rows_of(conn, Run, read_sql("status/runs.sql"), {"limit": LAST_RUNS}),
+        lock=lock_owner(conn),
+        open_drift=[change for change in drift_record.changes(conn) if change.status == "open"],
+        rejected=open_rejections(conn),
+        findings=rows_of(conn, FindingGroup, read_sql("status/findings.sql")),
+        passed_over=[tombstone for tombstone in rules.tombstones(conn) if not tombstone.until],
+        database="{dbname} on {host}".format_map({"host": "localhost"} | conn.info.dsn_parameters),
+    )
+
+
+def staleness(totals: Totals, max_age_days: int) -> str | None:
+    """The reason why the data is older than so many days; None if it is not.
+
+    The age of the newest report counts only where the series has gone on after `SERIES_END`.
+    """
+    since, newest, age = totals.days_since_success, totals.newest_day, totals.newest_day_age
     if since is None:
         return "no load has gone well yet"
     if since > max_age_days:
-        return f"the last load that went well was {since:.1f} days ago, at {found['last_success']}"
-    newest = found["newest_day"]
-    if newest and newest > str(SERIES_END) and found["newest_day_age"] > max_age_days:
-        return f"the newest report is of {newest}, {found['newest_day_age']} days ago"
+        return f"the last load that went well was {since:.1f} days ago, at {totals.last_success}"
+    if newest and age and newest > str(SERIES_END) and age > max_age_days:
+        return f"the newest report is of {newest}, {age} days ago"
     return None
 
 
-def as_text(found: dict[str, Any]) -> str:
+# --- JSON ---
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """The object that `status --json` prints."""
+    shown: dict[str, Any] = msgspec.to_builtins(status)
+    shown |= shown.pop("totals") | {"program_version": __version__}
+    shown["passed_over"] = [tombstone.as_json() for tombstone in status.passed_over]
+    shown["rejected"] = [_rejection_json(rejection) for rejection in status.rejected]
+    return shown
+
+
+def _rejection_json(rejection: StoredEvent) -> dict[str, Any]:
+    return {
+        "id": rejection.document_load_id,
+        "location": rejection.location_code,
+        "address": rejection.address,
+        "since": instant(rejection.known_at),
+        "reason": rejection.reason,
+    }
+
+
+# --- text ---
+
+
+def as_text(status: Status) -> str:
     """The status as tables for people."""
-    lines = [f"{'location':<10}{'first day':<12}{'last day':<12}{'reports':>8}{'missing days':>14}"]
-    lines += [
-        f"{row['location']:<10}{row['first_day'] or '-':<12}{row['last_day'] or '-':<12}"
-        f"{row['reports']:>8}{row['missing_days'] if row['reports'] else '-':>14}"
-        for row in found["locations"]
-    ]
-    total = sum(row["reports"] for row in found["locations"])
-    lines += ["", f"{total} reports; database {found['database']}; last success {found['last_success'] or 'never'}"]
-    lines += [_sizes_line(found)]
-    lines += ["", f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  source, days"]
-    lines += [_run_line(row) for row in found["runs"]]
-    lines += ["", f"run lock: {found['lock'] or 'free'}", *_waiting_lines(found)]
-    return "\n".join(lines)
+    reports = sum(row.reports for row in status.locations)
+    last_success = status.totals.last_success or "never"
+    return "\n".join([
+        f"{'location':<10}{'first day':<12}{'last day':<12}{'reports':>8}{'missing days':>14}",
+        *map(_coverage_line, status.locations),
+        "",
+        f"{reports} reports; database {status.database}; last success {last_success}",
+        _sizes_line(status.totals),
+        "",
+        f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  source, days",
+        *map(_run_line, status.runs),
+        "",
+        f"run lock: {status.lock or 'free'}",
+        *(list(_waiting_lines(status)) or ["nothing waits for anybody"]),
+    ])  # fmt: skip
 
 
-def _sizes_line(found: dict[str, Any]) -> str:
-    parts = {"star": "star_bytes", "history": "history_bytes", "documents": "documents_bytes"}
-    sizes = ", ".join(f"{name} {found[key] / 2**20:.0f} MB" for name, key in parts.items())
-    schema = f"schema {found['schema_version']}, program {found['program_version']}"
-    return f"size {found['database_bytes'] / 2**20:.0f} MB ({sizes}); {schema}"
+def _coverage_line(row: Coverage) -> str:
+    days = f"{row.first_day or '-':<12}{row.last_day or '-':<12}"
+    return f"{row.location:<10}{days}{row.reports:>8}{row.missing_days if row.reports else '-':>14}"
 
 
-def _waiting_lines(found: dict[str, Any]) -> list[str]:
-    """What waits for somebody, with the command that deals with it; and the gaps."""
-    lines = [
-        f"rejected {each['id']}: {each['address']} since {each['since']}: {each['reason']}"
-        for each in found["rejected"]
-    ]
-    lines += ["once that is mended or accepted: main.py replay --rejected"] if lines else []
-    lines += [_drift_line(each) for each in found["open_drift"]]
-    lines += [
-        f"finding: {each['location']}, {each['check']}, {each['measure']}, {each['first_day'] or 'all days'}: "
-        f"{each['meaning']}"
-        for each in found["findings"]
-    ]
-    lines += [
-        f"passed over since {each['since']}: {each['location']} {each['date'] or '(all days)'}: {each['reason']}; "
-        f"to end that: main.py skip --undo {each['tombstone_id']}"
-        for each in found["passed_over"]
-    ]
-    gaps = {row["location"]: row["gaps"] for row in found["locations"] if row["gaps"]}
-    lines += [f"gap: {location} {first} to {last}" for location, spans in gaps.items() for first, last in spans]
-    return lines or ["nothing waits for anybody"]
+def _sizes_line(totals: Totals) -> str:
+    sizes = (totals.database_bytes, totals.star_bytes, totals.history_bytes, totals.documents_bytes)
+    shown = "size {:.0f} MB (star {:.0f} MB, history {:.0f} MB, documents {:.0f} MB)"
+    return f"{shown.format(*(size / MB for size in sizes))}; schema {totals.schema_version}, program {__version__}"
 
 
-def _drift_line(each: dict[str, Any]) -> str:
-    change = Change("shape", each["change"], each["path"], each["before"], each["after"])
-    where = in_words(each["endpoint_kind"], each["locations"])
-    can_be_taken = each["severity"] == "notice" or each["change"] in ACCEPTABLE
-    hint = f"; to take it as it is: main.py drift --accept {each['drift_id']}" if can_be_taken else ""
-    return f"drift {each['drift_id']} ({each['severity']}, {where}): {change}{hint}"
+def _run_line(run: Run) -> str:
+    word = "nothing published" if run.exit_code == ExitCode.NOT_PUBLISHED else run.status
+    exit_code = "-" if run.exit_code is None else run.exit_code
+    days = days_in_words(run.first_day, run.last_day)
+    return f"{run.run_id:>5}  {run.started_at:<22}{word:<19}{exit_code:>4}  {run.source}, {days}"
 
 
-def _run_line(row: dict[str, Any]) -> str:
-    word = "nothing published" if row["exit_code"] == ExitCode.NOT_PUBLISHED else row["status"]
-    exit_code = "-" if row["exit_code"] is None else row["exit_code"]
-    days = days_in_words(date.fromisoformat(row["from"]), date.fromisoformat(row["to"]))
-    return f"{row['run_id']:>5}  {row['started_at']:<22}{word:<19}{exit_code:>4}  {row['source']}, {days}"
+def _waiting_lines(status: Status) -> Iterator[str]:
+    """A line for each thing that waits for a person, with the command that deals with it; then the gaps."""
+    for document in status.rejected:
+        since = instant(document.known_at)
+        yield f"rejected {document.document_load_id}: {document.address} since {since}: {document.reason}"
+    if status.rejected:
+        yield "once that is mended or accepted: main.py replay --rejected"
+    yield from map(_drift_line, status.open_drift)
+    for group in status.findings:
+        days = group.first_day or "all days"
+        yield f"finding: {group.location}, {group.check}, {group.measure}, {days}: {group.meaning}"
+    for tombstone in status.passed_over:
+        yield f"passed over {tombstone}; to end that: main.py skip --undo {tombstone.tombstone_id}"
+    for row in status.locations:
+        yield from (f"gap: {row.location} {first} to {last}" for first, last in row.gaps)
+
+
+def _drift_line(change: Drift) -> str:
+    hint = f"; to take it as it is: main.py drift --accept {change.drift_id}" if change.can_be_accepted else ""
+    return f"{change.line}{hint}"

@@ -1,1 +1,1 @@
-"""Pure: bytes to records, what is wrong or new in them, rows for COPY. No I/O, no clock, no database."""
+"""Turns bytes into records, findings and rows for COPY, without input, output or clock."""

@@ -1,7 +1,7 @@
-"""The one declaration: which published number, at which path of a report, feeds which column.
+"""The one declaration of which published number, at which path of a report, feeds which column.
 
-The contract's types, the transform, the COPY lists, the merge statements and the tests of the DDL
-are all derived from it. To add a metric, add a line here and its columns in `sql/ddl/`.
+The record types, the rows, the COPY lists, the merge statements and the tests of the DDL are derived from it. A new
+metric is a line here and its columns in `sql/ddl/`.
 """
 
 import hashlib
@@ -10,16 +10,20 @@ from datetime import date
 from functools import cache
 from typing import Literal
 
-# The days that `date_dimension` holds; a report of any other day breaks the contract.
+# The version of all other rules that turn a document into rows or refuse it. `tests/unit/test_rules_version.py` fails
+# when an outcome changes and this does not.
+RULES_VERSION = 1
+
+# The first and the last day of `date_dimension`; a report of a day outside breaks the contract.
 FIRST_DAY = date(2020, 1, 1)
 LAST_DAY = date(2029, 12, 31)
-# The project stopped collecting after this day.
+# The last day of the published series.
 SERIES_END = date(2021, 3, 7)
 
 NumberKind = Literal["count", "change", "percent", "percent_change"]
 AttributeKind = Literal["count", "text", "instant"]
 
-# What the API calculates for a metric, in the order that it publishes them.
+# The numbers that the API calculates for a metric, in the order in which it publishes them.
 CALCULATED: dict[str, NumberKind] = {
     "population_percent": "percent",
     "change_from_prior_day": "change",
@@ -27,15 +31,15 @@ CALCULATED: dict[str, NumberKind] = {
     "seven_day_average": "count",
 }
 _ALL = tuple(CALCULATED)
-# Cumulative totals of cases and tests are published without an average,
+# Cumulative totals of cases and tests are published without an average.
 _NO_AVERAGE = _ALL[:3]
-# and cumulative hospital counts without any calculated value.
+# Cumulative hospital counts are published without any calculated value.
 _NOTHING: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TestKind:
-    """One row of `test_dimension`: what is counted (unit), by which test, with which result."""
+    """One row of `test_dimension`; the `unit` is what is counted: encounters, specimens or people."""
 
     test_id: int
     test_type: str
@@ -45,7 +49,7 @@ class TestKind:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One published number of a report: its path there, and the table and columns that it feeds."""
+    """One published number of a report, with its path there, and the table and columns that it feeds."""
 
     path: str
     table: str
@@ -55,7 +59,7 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """Table and column of its value, such as `death_fact.total_deaths`; of a kind of test with its number."""
+        """The table and column of the value, such as `death_fact.total_deaths`, with the number of a kind of test."""
         return f"{self.table}.{self.measure}" + (f" (test_id {self.test.test_id})" if self.test else "")
 
     @property
@@ -69,7 +73,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One descriptive value of a report: its path there, and its column in `cases_dimension`."""
+    """One descriptive value of a report, with its path there, and its column in `cases_dimension`."""
 
     path: str
     column: str
@@ -77,51 +81,41 @@ class Attribute:
     nullable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What a report of one kind of endpoint (the nation's or the states') holds."""
+    """The values in a report of one kind of endpoint, the nation's or the states'."""
 
     name: str
     attributes: tuple[Attribute, ...]
     metrics: tuple[Metric, ...]
 
 
-REPORT_TABLE = "cases_dimension"
-DETAIL_TABLE = "testing_detail_fact"
-_CASES, _TESTS, _HOSPITAL, _DEATHS = (
-    "cases_fact",
-    "testing_fact",
-    "hospitalization_fact",
-    "death_fact",
+REPORT_TABLE, DETAIL_TABLE = "cases_dimension", "testing_detail_fact"
+_CASES, _TESTS, _HOSPITAL, _DEATHS = "cases_fact", "testing_fact", "hospitalization_fact", "death_fact"
+
+_RESULTS = ("total", "positive", "negative")
+# Test type, unit, and the results that the API publishes of them.
+_TEST_KINDS = (
+    ("pcr", "encounters", ("total",)),
+    ("pcr", "specimens", _RESULTS),
+    ("pcr", "people", _RESULTS),
+    ("antibody", "encounters", _RESULTS),
+    ("antibody", "people", _RESULTS),
+    ("antigen", "encounters", _RESULTS),
+    ("antigen", "people", _RESULTS),
 )
 
 
-def _test_metrics() -> tuple[Metric, ...]:
-    """The 19 kinds of test; the API publishes no average for totals, nor for people positive by PCR."""
-    every = ("total", "positive", "negative")
-    units: dict[str, dict[str, tuple[str, ...]]] = {
-        "pcr": {"encounters": every[:1], "specimens": every, "people": every},
-        "antibody": {"encounters": every, "people": every},
-        "antigen": {"encounters": every, "people": every},
-    }
-    kinds = [
-        (test_type, unit, result)
-        for test_type, by_unit in units.items()
-        for unit, results in by_unit.items()
-        for result in results
-    ]
-    return tuple(
-        Metric(
-            path=f"tests.{test_type}.{unit}.{result}",
-            table=DETAIL_TABLE,
-            measure="value",
-            calculated=_NO_AVERAGE
-            if result == "total" or (test_type, unit, result) == ("pcr", "people", "positive")
-            else _ALL,
-            test=TestKind(test_id, test_type, unit, result),
-        )
-        for test_id, (test_type, unit, result) in enumerate(kinds, start=1)
-    )
+def _test_metrics() -> list[Metric]:
+    kinds = [(test_type, unit, result) for test_type, unit, results in _TEST_KINDS for result in results]
+    return [_test_metric(TestKind(test_id, *kind)) for test_id, kind in enumerate(kinds, start=1)]
+
+
+def _test_metric(test: TestKind) -> Metric:
+    """The metric of a kind of test; totals and people positive by PCR are published without an average."""
+    path = f"tests.{test.test_type}.{test.unit}.{test.result}"
+    has_average = test.result != "total" and path != "tests.pcr.people.positive"
+    return Metric(path, DETAIL_TABLE, "value", _ALL if has_average else _NO_AVERAGE, test)
 
 
 NATION = Shape(
@@ -156,12 +150,7 @@ STATE = Shape(
         Metric("outcomes.hospitalized.in_icu.currently", _HOSPITAL, "currently_in_icu"),
         Metric("outcomes.hospitalized.in_icu.total", _HOSPITAL, "cumulative_in_icu", _NOTHING),
         Metric("outcomes.hospitalized.on_ventilator.currently", _HOSPITAL, "currently_on_ventilator"),
-        Metric(
-            "outcomes.hospitalized.on_ventilator.total",
-            _HOSPITAL,
-            "cumulative_on_ventilator",
-            _NOTHING,
-        ),
+        Metric("outcomes.hospitalized.on_ventilator.total", _HOSPITAL, "cumulative_on_ventilator", _NOTHING),
         Metric("outcomes.death.total", _DEATHS, "total_deaths"),
         Metric("outcomes.death.confirmed", _DEATHS, "confirmed_deaths"),
         Metric("outcomes.death.probable", _DEATHS, "probable_deaths"),
@@ -169,10 +158,11 @@ STATE = Shape(
     ),
 )
 
-SHAPES = (NATION, STATE)
+# Kind of endpoint -> its shape.
+SHAPES = {shape.name: shape for shape in (NATION, STATE)}
 
-# Every table that documents feed, in the order in which they are merged: the report's own row comes
-# last, because it records whether any other row of the report has changed.
+# Every table that documents feed, in the order of merging. The report's own row is merged last, because it records
+# whether any other row of the report has changed.
 TABLES = (_CASES, _TESTS, _HOSPITAL, _DEATHS, DETAIL_TABLE, REPORT_TABLE)
 
 
@@ -182,21 +172,32 @@ def key_columns(table: str) -> tuple[str, ...]:
 
 
 def column_paths(table: str, shape: Shape) -> dict[str, str]:
-    """Column -> path in a report, for what a shape feeds into a table of one row per report."""
+    """Column -> path in a report, for the columns of a table that a shape feeds; all kinds of test share columns."""
     if table == REPORT_TABLE:
         return {attribute.column: attribute.path for attribute in shape.attributes}
-    columns = (metric.columns for metric in shape.metrics if metric.table == table)
-    return {column: path for by_column in columns for column, path in by_column.items()}
+    metrics = [metric for metric in shape.metrics if metric.table == table]
+    return {column: path for metric in metrics for column, path in metric.columns.items()}
 
 
 def value_columns(table: str) -> tuple[str, ...]:
-    """Every column of a table that some document can fill; a change in one of them is a revision."""
-    if table == DETAIL_TABLE:
-        return ("value", *CALCULATED)
+    """The columns of a table that documents fill; a change in one of them is a revision."""
     return tuple(column_paths(table, STATE) | column_paths(table, NATION))
+
+
+def paths_below(shape: Shape, path: str) -> list[str]:
+    """The declared paths of metrics and attributes at or below a path of a report."""
+    declared = [attribute.path for attribute in shape.attributes] + [metric.path for metric in shape.metrics]
+    return [part for part in declared if f"{part}.".startswith(f"{path}.")]
+
+
+def days_in_words(first_day: date, last_day: date) -> str:
+    """A range of days in words: `all days`, `2021-03-01`, or `2021-03-01 to 2021-03-07`."""
+    if (first_day, last_day) == (FIRST_DAY, LAST_DAY):
+        return "all days"
+    return str(first_day) if first_day == last_day else f"{first_day} to {last_day}"
 
 
 @cache
 def processing_key() -> str:
-    """A hash of the rules that turn documents into rows; under other rules the same bytes load anew."""
-    return hashlib.sha256(repr((FIRST_DAY, LAST_DAY, CALCULATED, SHAPES)).encode()).hexdigest()
+    """A hash of the rules that turn documents into rows; when it changes, the same bytes are loaded again."""
+    return hashlib.sha256(repr((RULES_VERSION, FIRST_DAY, LAST_DAY, CALCULATED, SHAPES)).encode()).hexdigest()

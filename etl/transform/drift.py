@@ -1,31 +1,33 @@
-"""What has changed in what the source publishes, by two signals: its field definitions, and the shape of its data.
+"""Changes in what the source publishes, by two signals: its field definitions, and the shape of its data.
 
-Both are compared with what was seen last for the same kind of endpoint, never with an ideal: the published
-definitions name paths that the data never had, and the nation's reports hold less than the states'.
-
-Pure: values in, values out.
+Each signal is compared with the last one of the same kind of endpoint, and never with an ideal: the definitions name
+paths that the data never had, and the nation's reports hold less than the states'.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal
+
+from etl.transform.records import FieldDefinition
 
 Signal = Literal["definition", "shape"]
 
-# What the shape of the data can do.
+# The changes in the shape of the data.
 PATH_ADDED, PATH_GONE, PATH_RENAMED, TYPE_CHANGED = "path added", "path gone", "path renamed", "type changed"
 UNREADABLE = "definitions unreadable"
-# What breaks documents, and can be taken as it is.
+# The breaking changes that a person can accept.
 ACCEPTABLE = (PATH_GONE, PATH_RENAMED)
+# The prefix of every path in the shape of a report.
 DATA = "data."
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that has changed; `breaking` if a document with it cannot load.
+    """One thing that has changed; a document with a `breaking` change cannot load.
 
-    Of the shape, `path` begins with `data.` or `meta.`, and `before` and `after` are types, of a renaming paths. Of a
-    definition, `path` is its field, or its name where it has none.
+    In a change of shape `path` begins with `data.` or `meta.`, and `before` and `after` are types, or the paths of a
+    renaming. In a change of a definition `path` is its field, or its name where it has none.
     """
 
     signal: Signal
@@ -36,7 +38,7 @@ class Change:
     breaking: bool = False
 
     def __str__(self) -> str:
-        """For people: `path renamed: data.cases, now data.infections`."""
+        """The change in words: `path renamed: data.cases, now data.infections`."""
         was = f" (was {self.before})" if self.before and self.change != PATH_RENAMED else ""
         word = "titled" if self.change == "definition added" else "now"
         return f"{self.change}: {self.path}" + (f", {word} {self.after}" if self.after else "") + was
@@ -44,42 +46,33 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A published path that stands for one that we read; `published` is None where its absence was accepted."""
+    """A published path that stands for the one that we read; None where nothing is published any more."""
 
     path: str
     published: str | None
 
 
-class Definition(Protocol):
-    """A field definition, as published or as remembered."""
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The drift and the definitions that one document shows; a rejected one shows its drift alone."""
 
-    @property
-    def name(self) -> str:
-        """The title."""
-
-    @property
-    def field(self) -> str | None:
-        """The path; some definitions have none."""
-
-    @property
-    def deprecated(self) -> bool:
-        """Whether the source says so."""
-
-    @property
-    def prior_names(self) -> list[str]:
-        """Names that the field had before."""
+    endpoint_kind: str
+    location_code: str
+    build_time: datetime | None
+    changes: tuple[Change, ...]
+    definitions: Sequence[FieldDefinition] = ()
 
 
-def identity(definition: Definition) -> str:
-    """What makes it the same definition tomorrow: its field, else its name."""
+def identity(definition: FieldDefinition) -> str:
+    """The key by which a definition is the same one tomorrow: its field, else its name."""
     return definition.field or definition.name
 
 
-def compare_definitions(known: Collection[Definition], seen: Collection[Definition]) -> list[Change]:
-    """How the definitions differ from those known; nothing where none were known or none are published."""
+def compare_definitions(known: Collection[FieldDefinition], seen: Collection[FieldDefinition]) -> list[Change]:
+    """The changes of the definitions; none where none were known or none are published."""
     if not known or not seen:
         return []
-    before, after = ({identity(each): each for each in some} for some in (known, seen))
+    before, after = ({identity(item): item for item in definitions} for definitions in (known, seen))
     renamed = _renamed(before, after)
     changes = [Change("definition", "definition renamed", new, old) for new, old in renamed.items()]
     for path, definition in after.items():
@@ -91,8 +84,8 @@ def compare_definitions(known: Collection[Definition], seen: Collection[Definiti
     return changes + [Change("definition", "definition removed", path, before[path].name) for path in sorted(gone)]
 
 
-def _renamed(before: Mapping[str, Definition], after: Mapping[str, Definition]) -> dict[str, str]:
-    """New identity -> old one, where a new definition names one that has gone among its prior names."""
+def _renamed(before: Mapping[str, FieldDefinition], after: Mapping[str, FieldDefinition]) -> dict[str, str]:
+    """New identity -> old one, where a new definition names a missing one among its prior names."""
     gone = before.keys() - after.keys()
     return {
         path: old
@@ -103,7 +96,7 @@ def _renamed(before: Mapping[str, Definition], after: Mapping[str, Definition]) 
     }
 
 
-def _definition_changes(path: str, was: Definition, now: Definition) -> Iterator[Change]:
+def _definition_changes(path: str, was: FieldDefinition, now: FieldDefinition) -> Iterator[Change]:
     if was.name != now.name:
         yield Change("definition", "definition retitled", path, was.name, now.name)
     if was.deprecated != now.deprecated:
@@ -114,29 +107,26 @@ def _definition_changes(path: str, was: Definition, now: Definition) -> Iterator
 
 
 def explain_gone(
-    gone: str, parts: Collection[str], added: Collection[str], definitions: Collection[Definition]
+    gone: str, parts: Collection[str], added: Collection[str], definitions: Collection[FieldDefinition]
 ) -> list[Change]:
-    """Why a path of a report that feeds columns is not there: renamed, as far as a definition says so, or gone.
+    """The reasons why a path of a report is not there: a definition says it was renamed, or it is gone.
 
-    `parts` are the paths of metrics and attributes at or below it; `added` the paths that are new.
+    `parts` are the declared paths of metrics and attributes at or below it; `added` are the paths that are new.
     """
-    if published := _new_name(gone, added, definitions):
-        return [_renamed_path(gone, published)]
-    names = {part: _new_name(part, added, definitions) for part in parts}
-    if not any(names.values()):
-        return [Change("shape", PATH_GONE, DATA + gone, breaking=True)]
-    return [
-        _renamed_path(part, published) if published else Change("shape", PATH_GONE, DATA + part, breaking=True)
-        for part, published in names.items()
-    ]
+    names = {path: _new_name(path, added, definitions) for path in (gone, *parts)}
+    # The whole has one reason if it has a new name, or if no part of it has one.
+    paths = [gone] if names[gone] or not any(names.values()) else parts
+    return [_missing_path(path, names[path]) for path in paths]
 
 
-def _renamed_path(path: str, published: str) -> Change:
-    return Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
+def _missing_path(path: str, published: str | None) -> Change:
+    if published:
+        return Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
+    return Change("shape", PATH_GONE, DATA + path, breaking=True)
 
 
-def _new_name(path: str, added: Collection[str], definitions: Collection[Definition]) -> str | None:
-    """The new path that a definition offers for an old one by its prior names."""
+def _new_name(path: str, added: Collection[str], definitions: Collection[FieldDefinition]) -> str | None:
+    """The new path for an old one, where a definition has the old one among its prior names."""
     for definition in definitions:
         for prior in definition.prior_names if definition.field else ():
             for published, old in _shortened(definition.field or "", prior):
@@ -146,7 +136,7 @@ def _new_name(path: str, added: Collection[str], definitions: Collection[Definit
 
 
 def _shortened(published: str, prior: str) -> Iterator[tuple[str, str]]:
-    """Two paths, and then without each ending that they share: where `b.x` was `a.x`, it may be that `b` was `a`."""
+    """The two paths, and the same without each ending that they share: if `b.x` was `a.x`, `b` may have been `a`."""
     new, old = published.split("."), prior.split(".")
     while new and old:
         yield ".".join(new), ".".join(old)

@@ -1,15 +1,21 @@
-"""Flattens the reports of a document into rows for each table of the star.
-
-Pure, and driven by `etl.declaration`: records in, tuples out.
-"""
+"""Flattens the records of a document into rows for each table of the star, and renders the rows for COPY."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from etl.transform.declaration import CALCULATED, DETAIL_TABLE, TABLES, Shape, column_paths, key_columns
+from etl.transform.declaration import (
+    CALCULATED,
+    DETAIL_TABLE,
+    REPORT_TABLE,
+    TABLES,
+    Metric,
+    Shape,
+    column_paths,
+    key_columns,
+)
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -17,55 +23,62 @@ Rows = dict[str, list[Row]]
 _NOT_PUBLISHED: Row = (None,) * (1 + len(CALCULATED))
 
 
+@dataclass(frozen=True, slots=True)
+class CopyText:
+    """The rows for one table in COPY's text format, in which `None` is null."""
+
+    columns: tuple[str, ...]
+    text: str
+    count: int
+
+
 def columns(table: str, shape: Shape) -> tuple[str, ...]:
-    """The columns of the rows that `transform` makes for a table: its key, then what the shape feeds."""
-    if table == DETAIL_TABLE:
-        return (*key_columns(table), "value", *CALCULATED)
-    return (*key_columns(table), *column_paths(table, shape))
+    """The columns of the rows that `flatten` makes for a table: its key, then what the shape feeds."""
+    values = ("value", *CALCULATED) if table == DETAIL_TABLE else column_paths(table, shape)
+    return (*key_columns(table), *values)
 
 
-def transform(reports: Iterable[Any], shape: Shape, first_day: date, last_day: date) -> Rows:
-    """Rows for each table, of the reports from `first_day` to `last_day`, without the location."""
+def flatten(reports: Iterable[Any], shape: Shape, first_day: date, last_day: date) -> Rows:
+    """The rows for each table, without the location, of the reports from `first_day` to `last_day`."""
     chosen = [report for report in reports if first_day <= report.date <= last_day]
-    rows = {
-        table: list(map(_reader(("date", *column_paths(table, shape).values())), chosen))
-        for table in TABLES
-        if table != DETAIL_TABLE
-    }
+    tables = [table for table in TABLES if table != DETAIL_TABLE]
+    rows = {table: list(map(attrgetter("date", *column_paths(table, shape).values()), chosen)) for table in tables}
     return rows | {DETAIL_TABLE: _details(chosen, shape)}
 
 
 def _details(reports: list[Any], shape: Shape) -> list[Row]:
     """One row per report and kind of test, where any of its five numbers is published."""
-    readers = _detail_readers(shape)
+    metrics = {metric.test.test_id: metric for metric in shape.metrics if metric.test}
+    if not metrics:
+        return []
+    tests_of = attrgetter(*(metric.path for metric in metrics.values()))
+    readers = [(test_id, _reader(metric)) for test_id, metric in metrics.items()]
     return [
         (report.date, test_id, *values)
         for report in reports
-        for test_id, read in readers
-        if (values := read(report)) != _NOT_PUBLISHED
+        for test, (test_id, read) in zip(tests_of(report), readers, strict=True)
+        if (values := read(test)) != _NOT_PUBLISHED
     ]
 
 
-@cache
-def _detail_readers(shape: Shape) -> list[tuple[int, Callable[[Any], Row]]]:
-    return [
-        (metric.test.test_id, _padded_reader(tuple(metric.columns.values())))
-        for metric in shape.metrics
-        if metric.test
-    ]
+def _reader(metric: Metric) -> Callable[[Any], Row]:
+    """A function that reads the five numbers of a test, with null for an average that is not published."""
+    read = attrgetter("value", *(f"calculated.{name}" for name in metric.calculated))
+    padding = _NOT_PUBLISHED[1 + len(metric.calculated) :]
+    return (lambda test: read(test) + padding) if padding else read
 
 
-def _padded_reader(paths: tuple[str, ...]) -> Callable[[Any], Row]:
-    """A reader of the five numbers of a test; an average that is not published reads as null."""
-    read = _reader(paths)
-    padding = _NOT_PUBLISHED[len(paths) :]
-    return (lambda report: read(report) + padding) if padding else read
+def render(table: str, columns: tuple[str, ...], rows: list[Row]) -> CopyText:
+    """Renders rows for COPY; null is Python's own word `None`, which costs no replacement."""
+    line = "\t".join(["%s"] * len(columns))
+    values = [tuple(map(_escaped, row)) for row in rows] if table == REPORT_TABLE else rows
+    return CopyText(columns, "\n".join([line % row for row in values]), len(rows))
 
 
-@cache
-def _reader(paths: tuple[str, ...]) -> Callable[[Any], Row]:
-    """A function that reads dotted paths of a record into a tuple; `attrgetter`, for its speed.
-
-    With a single path `attrgetter` returns no tuple, so every path list names the date as well.
-    """
-    return attrgetter(*paths)
+def _escaped(value: Any) -> Any:
+    """A value of a table that has text columns; the text `None` gets a backslash, which tells it from null."""
+    if not isinstance(value, str):
+        return value
+    if value == "None":
+        return "\\None"
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

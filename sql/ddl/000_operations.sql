@@ -16,6 +16,7 @@ comment on column ops.migration.applied_at is 'When the file was applied (UTC in
 
 create table ops.run (
     run_id bigint generated always as identity primary key,
+    command text not null check (command in ('load', 'replay', 'replay --rejected')),
     source text not null,
     first_day date not null,
     last_day date not null,
@@ -31,9 +32,10 @@ create table ops.run (
     summary jsonb,
     check ((status = 'running') = (ended_at is null))
 );
-comment on table ops.run is 'One row per load that was started. Dry runs leave none.';
+comment on table ops.run is 'One row per load or replay, from the moment that it holds the lock and the schema stands. Dry runs leave none.';
 comment on column ops.run.run_id is 'Number of the run, in order of start; gaps are normal.';
-comment on column ops.run.source is 'Where the documents came from: api, snapshot, an address or a directory; stored: documents rejected before.';
+comment on column ops.run.command is 'load; replay: of all that was loaded; replay --rejected: of documents that were rejected.';
+comment on column ops.run.source is 'Where the documents came from: api, snapshot, an address or a directory; stored: ops.document. The source as asked for, such as auto, until it is known.';
 comment on column ops.run.first_day is 'First reporting day that the run asked for.';
 comment on column ops.run.last_day is 'Last reporting day that the run asked for.';
 comment on column ops.run.locations is 'The --locations option as given.';
@@ -70,7 +72,7 @@ create table ops.document_load (
     location_id smallint,
     first_day date not null,
     last_day date not null,
-    outcome text not null check (outcome in ('loaded', 'rejected')),
+    outcome text not null check (outcome in ('loaded', 'rejected', 'refused')),
     reason text,
     known_at timestamptz not null unique,
     build_time timestamptz,
@@ -79,7 +81,7 @@ create table ops.document_load (
     last_modified text,
     changed_rows bigint not null default 0 check (changed_rows >= 0),
     closed_at timestamptz,
-    check ((outcome = 'rejected') = (reason is not null)),
+    check ((outcome = 'loaded') = (reason is null)),
     check (outcome = 'rejected' or closed_at is null)
 );
 create index document_load_location on ops.document_load (location_id, document_load_id);
@@ -93,8 +95,8 @@ comment on column ops.document_load.address is 'Path of the document below the s
 comment on column ops.document_load.location_id is 'Location that the document speaks of; null for states.json.';
 comment on column ops.document_load.first_day is 'First reporting day for which the document was taken as complete.';
 comment on column ops.document_load.last_day is 'Last reporting day for which the document was taken as complete.';
-comment on column ops.document_load.outcome is 'loaded, or rejected: it broke the contract and changed nothing.';
-comment on column ops.document_load.reason is 'Why it was rejected, with the paths; null if loaded.';
+comment on column ops.document_load.outcome is 'loaded; rejected: it broke the contract and changed nothing; refused: it was loaded once, and a replay under stricter rules left it out (--allow-rejected).';
+comment on column ops.document_load.reason is 'Why it was rejected or refused, with the paths; null if loaded.';
 comment on column ops.document_load.known_at is 'When the warehouse learned it (UTC instant), strictly increasing. Rows written by this load have it as known_from.';
 comment on column ops.document_load.build_time is 'When the source says it built the document (meta.build_time, UTC instant).';
 comment on column ops.document_load.processing_key is 'Hash of the rules that turned the document into rows.';
@@ -172,6 +174,8 @@ create table ops.tombstone (
     undone_at timestamptz,
     check (created_at < undone_at)
 );
+create unique index tombstone_current on ops.tombstone (location_id, coalesce(report_date, '-infinity'))
+where undone_at is null;
 comment on table ops.tombstone is 'One row per report, or location, that is passed over. What is known of it stays as it is.';
 comment on column ops.tombstone.tombstone_id is 'Number of the tombstone, for `skip --undo`; gaps are normal.';
 comment on column ops.tombstone.location_id is 'Location that is passed over.';

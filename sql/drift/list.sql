@@ -3,6 +3,7 @@ select
     drift.drift_id,
     drift.endpoint_kind,
     drift.locations,
+    drift.signal,
     drift.change,
     drift.path,
     drift.before,

@@ -1,4 +1,4 @@
--- What did the warehouse believe after its first load of California, and what does it believe now?
+-- How do the figures of California that are believed now differ from those of its first load?
 -- Any instant may stand in place of the first load's, for example now() - interval '30 days'.
 -- Needs revisions: a database that was loaded once from the snapshot has none.
 

@@ -1,4 +1,4 @@
--- Whose counts need a second look: falling totals, figures that went missing, days without a report?
+-- Which counts need a second look: falling totals, figures that went missing, days without a report?
 
 select
     location_code,

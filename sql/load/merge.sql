@@ -56,7 +56,10 @@ superseded as (
 withdrawn as (
     delete from public.{table} as target
     using difference
-    where target.location_id = %(location_id)s and {same_key} and difference.is_gone
+    where
+        target.location_id = %(location_id)s
+        and ({target_key}) = ({new_key})
+        and difference.is_gone
 ),
 
 updated as (
@@ -64,7 +67,8 @@ updated as (
     set {assignments}
     from difference
     where
-        target.location_id = %(location_id)s and {same_key}
+        target.location_id = %(location_id)s
+        and ({target_key}) = ({new_key})
         and not difference.is_new and not difference.is_gone
 ),
 

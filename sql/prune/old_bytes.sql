@@ -30,4 +30,4 @@ where
     and document_id not in (select document_id from latest)
     and document_id not in (select document_id from recent)
     and document_id not in (select document_id from needed)
-returning document_id, size_bytes;
+returning size_bytes;

@@ -1,21 +1,35 @@
--- The loads of some locations in their order, with what a superseded row was called then.
+-- The events of some outcomes, of some locations or (null) of all, in their order; of rejected ones those that are open.
+-- A rejected document is overtaken once a later one was loaded for any of its days.
 select
     load.document_load_id,
     load.run_id,
     load.document_id,
+    load.source,
     load.address,
     load.location_id,
+    location.location_code,
     load.first_day,
     load.last_day,
     load.known_at,
     load.build_time,
-    case
-        when load.source = lag(load.source) over (partition by load.location_id order by load.document_load_id)
-            then 'revised'
-        else 'source_changed'
-    end as change,
-    document.body is null as is_pruned
+    load.processing_key,
+    load.outcome,
+    load.reason,
+    document.body is null as is_pruned,
+    load.outcome = 'rejected' and exists (
+        select from ops.document_load as later
+        where
+            later.location_id = load.location_id
+            and later.document_load_id > load.document_load_id
+            and later.outcome = 'loaded'
+            and later.first_day <= load.last_day
+            and later.last_day >= load.first_day
+    ) as is_overtaken
 from ops.document_load as load
 inner join ops.document using (document_id)
-where load.outcome = 'loaded' and load.location_id = any(%(location_ids)s)
+inner join public.location_dimension as location using (location_id)
+where
+    load.outcome = any(%(outcomes)s)
+    and load.closed_at is null
+    and (%(location_ids)s::smallint[] is null or load.location_id = any(%(location_ids)s::smallint[]))
 order by load.document_load_id;

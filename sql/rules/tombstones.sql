@@ -1,8 +1,12 @@
 -- Every tombstone with the time for which it held; a replay passes over what its load passed over.
 select
-    location_id,
-    report_date,
-    created_at,
-    undone_at
-from ops.tombstone
-order by tombstone_id;
+    tombstone.tombstone_id,
+    tombstone.location_id,
+    location.location_code as location,
+    tombstone.report_date as day,
+    tombstone.reason,
+    tombstone.created_at as since,
+    tombstone.undone_at as until
+from ops.tombstone as tombstone
+inner join public.location_dimension as location using (location_id)
+order by tombstone.tombstone_id;

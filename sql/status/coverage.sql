@@ -4,10 +4,10 @@ with reported as (
         location_id,
         report_date,
         lag(report_date) over (partition by location_id order by report_date) as day_before
-    from cases_dimension
+    from public.cases_dimension
 ),
 
-gap as (
+reports as (
     select
         location_id,
         jsonb_agg(
@@ -21,12 +21,12 @@ gap as (
 )
 
 select
-    location.location_code,
-    gap.first_day::text as first_day,
-    gap.last_day::text as last_day,
-    coalesce(gap.reports, 0) as reports,
-    coalesce(gap.last_day - gap.first_day + 1 - gap.reports, 0) as missing_days,
-    coalesce(gap.gaps, '[]'::jsonb) as gaps
-from location_dimension as location
-left join gap using (location_id)
+    location.location_code as location,
+    reports.first_day::text as first_day,
+    reports.last_day::text as last_day,
+    coalesce(reports.reports, 0) as reports,
+    coalesce(reports.last_day - reports.first_day + 1 - reports.reports, 0) as missing_days,
+    coalesce(reports.gaps, '[]'::jsonb) as gaps
+from public.location_dimension as location
+left join reports using (location_id)
 order by location.location_id;

@@ -6,8 +6,8 @@ select
     status,
     exit_code,
     source,
-    first_day::text as first_day,
-    last_day::text as last_day
+    first_day,
+    last_day
 from ops.run
 order by run_id desc
 limit %(limit)s;

@@ -17,8 +17,9 @@ import pytest
 
 from etl.config import ROOT
 from tests.integration.test_schema import CLASSIC_QUERY
+from tests.parts import require
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
 # The names that the README's steps use.
 CONTAINER, IMAGE = "docker_postgresql", "covid-tracking-etl"
@@ -76,6 +77,14 @@ class Project:
     def release_lock(self, session: "subprocess.Popen[bytes]") -> None:
         self.admin("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
         session.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def engine() -> None:
+    """A Docker engine that answers."""
+    program = shutil.which("docker")
+    answers = program and subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0
+    require(answers, "no Docker engine answers here")
 
 
 @pytest.fixture(scope="module")

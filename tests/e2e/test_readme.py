@@ -1,4 +1,4 @@
-"""The README and its neighbours against the program: each command runs, each claim that can be checked is."""
+"""The README and the other pages against the program: each command runs, each claim that can be checked is."""
 
 import os
 import re
@@ -9,24 +9,48 @@ from pathlib import Path
 
 import pytest
 
+from etl import config
 from etl.cli import commands as cli
+from etl.cli import options
 from etl.config import ROOT
+from etl.database import connection as database
 from etl.database.connection import fetch_all
+from etl.errors import ExitCode, first
 from tests.conftest import Command
 from tests.integration.test_schema import CLASSIC_QUERY
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for pattern in ("*.md", "docs/*.md", "docs/adr/*.md", "deploy/**/*.md", "snapshot/*.md")
+    for path in sorted(ROOT.glob(pattern))
+}
+README, COMMANDS, CONFIGURATION = (PAGES[name] for name in ("README.md", "docs/commands.md", "docs/configuration.md"))
+# Made by `make dictionary`, of the comments in the schema.
+DICTIONARY = "docs/data-dictionary.md"
 PROGRAM = ".venv/bin/python main.py"
+LONGEST_README = 150
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str) -> list[str]:
+    """The fenced blocks of a page in a language; '' for those that name none."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [text for named, text in fenced if named == language]
 
 
 def lines() -> list[str]:
-    """The commands of the README, without their comments."""
-    return [re.sub(r"\s{2,}#.*", "", line) for block in blocks("sh") for line in block.splitlines() if line]
+    """The commands of all pages, each once, without their comments."""
+    found = [line for page in PAGES.values() for block in blocks("sh", page) for line in block.splitlines() if line]
+    return list(dict.fromkeys(re.sub(r"\s{2,}#.*", "", line) for line in found))
 
+
+def table_under(heading: str, page: str) -> list[list[str]]:
+    """The cells of the table whose first line is given, without that line."""
+    found = re.search(rf"^{re.escape(heading)}\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found, heading
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
+
+
+# --- commands ---
 
 PROGRAM_LINES = [line for line in lines() if PROGRAM in line]
 # Run on a database that is loaded.
@@ -34,6 +58,10 @@ REPORT_LINES = [line for line in PROGRAM_LINES if f"{PROGRAM} report " in line]
 MAKE_LINES = [line for line in lines() if line.startswith("make ")]
 # Run by tests/docker.
 DOCKER_LINES = [line for line in lines() if line.startswith(("docker", "psql -h docker_postgresql"))]
+
+
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len(README.splitlines()) <= LONGEST_README
 
 
 def test_every_command_is_run_by_some_test() -> None:
@@ -45,17 +73,17 @@ def test_every_command_is_run_by_some_test() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in PROGRAM_LINES if line not in REPORT_LINES])
-def test_a_command_of_the_readme_runs(line: str, command: Command) -> None:
-    assert command("init-db").returncode == 0
+def test_a_command_of_the_pages_runs(line: str, command: Command) -> None:
     assignments, _, rest = line.partition(PROGRAM)
-    # The address in the README is an example; the test's own database takes its place.
+    # The address on the page is an example; the test's own database takes its place.
     assert assignments.strip() in ("", "DATABASE_URL=postgresql://me@db.example/covid")
     result = command(*shlex.split(rest))
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("line", REPORT_LINES)
-def test_a_report_of_the_readme_is_written(line: str, loaded_dsn: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_page_or_picture_of_the_pages_is_written(line: str, loaded_dsn: str, tmp_path: Path) -> None:
     *words, folder = shlex.split(line.removeprefix(PROGRAM))
     written = tmp_path / Path(folder).name
     result = Command(loaded_dsn, tmp_path)(*words, str(written))
@@ -71,39 +99,17 @@ def make(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("line", MAKE_LINES)
-def test_a_make_target_of_the_readme_is_there(line: str) -> None:
+def test_a_make_target_of_the_pages_is_there(line: str) -> None:
     assert ".venv/bin/" in make("-n", *shlex.split(line)[1:])
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load export report test test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
+    targets = "load export report test test-all test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 
-def test_the_queries_of_the_readme_run(loaded_dsn: str) -> None:
-    from etl import config
-    from etl.database import connection as database
-
-    deaths, classic, past = blocks("sql")
-    assert classic.split() == CLASSIC_QUERY.split()
-    with database.connect(config.Database(loaded_dsn)) as conn:
-        rows = fetch_all(conn, deaths)
-        assert fetch_all(conn, past) == []
-        yesterday = past.replace("now() - interval '1 day'", "now()")
-        assert len(fetch_all(conn, yesterday)) == 7
-    assert (len(rows), str(rows[0][0]), rows[0][1:]) == (
-        31,
-        "2021-01-01",
-        (585, Decimal("289.143"), Decimal("0.736")),
-    )
-
-
-def test_the_psql_session_of_the_readme_prints_what_it_shows(loaded_dsn: str, tmp_path: Path) -> None:
-    (session,) = re.findall(r"^```\n(=# .*?)^```", README, re.MULTILINE | re.DOTALL)
-    typed = [line[3:] for line in session.splitlines() if line.startswith(("=# ", "-# "))]
-    shown = [line for line in session.splitlines() if not line.startswith(("=# ", "-# "))]
-    result = Command(loaded_dsn, tmp_path)("psql", "--", "-Xc", "\n".join(typed))
-    assert result.stdout.splitlines() == [*shown, ""]
+def test_the_table_of_commands_is_the_program_s() -> None:
+    assert [name for name, _ in table_under("| command | does |", COMMANDS)] == [f"`{name}`" for name in cli.COMMANDS]
 
 
 def test_the_crontab_line_is_the_shipped_one() -> None:
@@ -111,57 +117,118 @@ def test_the_crontab_line_is_the_shipped_one() -> None:
     assert line in (ROOT / "deploy/cron/crontab").read_text().splitlines()
 
 
-def test_the_table_of_commands_is_the_program_s() -> None:
-    table = re.search(r"^\| command \| does \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
-    assert table
-    assert re.findall(r"^\| `(.*?)` \|", table[1], re.MULTILINE) == list(cli.COMMANDS)
-
-
-def test_the_table_of_exit_codes_is_the_program_s() -> None:
-    def codes(text: str, pattern: str) -> list[tuple[str, str]]:
-        found = re.findall(pattern, text, re.MULTILINE)
-        return [(code.strip(), meaning.split(";")[0].strip()) for code, meaning in found]
-
-    assert codes(README, r"^\| ([\d, ]+) \| (.*?) \|") == codes(cli.EXIT_CODES, r"^  ([\d, ]+?)  +(\S.*)$")
+# --- results ---
 
 
 def test_the_summary_in_the_readme_is_what_a_load_prints(command: Command) -> None:
     shown = command("load", "--source", "snapshot").stdout.splitlines()
-    (quoted,) = (block for block in re.findall(r"^```\n(ok .*?)^```", README, re.MULTILINE | re.DOTALL))
+    (quoted,) = (block for block in blocks("", README) if block.startswith("ok "))
     assert shown[1:] == quoted.splitlines()[1:]
     assert re.sub(r"[\d.]+ s$", "", shown[0]) == re.sub(r"[\d.]+ s$", "", quoted.splitlines()[0])
 
 
-PAGES = sorted(
-    path for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "snapshot/*.md") for path in ROOT.glob(pattern)
-)
+def test_the_psql_session_of_the_readme_prints_what_it_shows(loaded_dsn: str, tmp_path: Path) -> None:
+    (session,) = (block for block in blocks("", README) if block.startswith("=# "))
+    typed = [line[3:] for line in session.splitlines() if line.startswith(("=# ", "-# "))]
+    shown = [line for line in session.splitlines() if not line.startswith(("=# ", "-# "))]
+    result = Command(loaded_dsn, tmp_path)("psql", "--", "-Xc", "\n".join(typed))
+    assert result.stdout.splitlines() == [*shown, ""]
 
 
-@pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) for path in PAGES])
-def test_links_lead_somewhere(name: str) -> None:
-    page = ROOT / name
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+def test_the_query_that_joins_the_facts_is_the_classic_one() -> None:
+    (classic,) = blocks("sql", README)
+    assert classic.split() == CLASSIC_QUERY.split()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_paths_that_are_named_exist(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    for path in re.findall(r"`((?:etl|sql|tools|tests|docs|deploy|snapshot)/[\w./-]*)`", text):
-        if path != "sql/migrations/":  # from 1.0.0 on
-            assert (ROOT / path).exists(), path
-
-
-def test_the_variables_that_the_readme_names_are_the_program_s() -> None:
-    known = set(
-        re.findall(r"COVID_ETL_[A-Z_]+", " ".join(path.read_text() for path in Path(ROOT / "etl").rglob("*.py")))
+def test_the_queries_of_the_pages_run(loaded_dsn: str) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn:
+        found = {name: [fetch_all(conn, query) for query in blocks("sql", page)] for name, page in PAGES.items()}
+        (past,) = blocks("sql", PAGES["docs/tables.md"])
+        assert len(fetch_all(conn, past.replace("now() - interval '1 day'", "now()"))) == 7
+    assert len(found["README.md"][0]) == 21200
+    assert found["docs/tables.md"] == [[]]
+    deaths = found["docs/analysis.md"][0]
+    assert (len(deaths), str(deaths[0][0]), deaths[0][1:]) == (
+        31,
+        "2021-01-01",
+        (585, Decimal("289.143"), Decimal("0.736")),
     )
-    known |= {
-        cli.option_variable(flag) for flag in re.findall(r'"(--[a-z-]+)"', (ROOT / "etl/cli/commands.py").read_text())
+
+
+# --- exit codes, variables, options ---
+
+
+def test_the_table_of_exit_codes_is_the_program_s() -> None:
+    shown = table_under("| code | meaning | what to do |", README)
+    assert [(int(code), meaning) for code, meaning, _ in shown] == sorted(
+        (int(code), code.meaning) for code in ExitCode
+    )
+
+
+def test_the_precedence_of_exit_codes_is_the_program_s() -> None:
+    (shown,) = re.findall(r"the exit code is the first of ([\d, ]+)\.", README)
+    codes = [ExitCode(int(code)) for code in shown.split(", ")]
+    assert [first(codes[place:]) for place in range(len(codes))] == codes
+
+
+def own_variables() -> set[str]:
+    sources = " ".join(path.read_text() for path in (ROOT / "etl").rglob("*.py"))
+    return set(re.findall(r"COVID_ETL_[A-Z_]+", sources))
+
+
+def test_the_page_on_configuration_names_every_variable_with_its_option() -> None:
+    shown = {
+        re.findall(r"`(\w+)`", variable)[0]: flag.strip("`")
+        for variable, flag, *_ in table_under("| variable | option | read by | holds |", CONFIGURATION)
     }
-    named = {name for name in re.findall(r"COVID_ETL_[A-Z_]+", README) if not name.endswith("_")}
-    assert named <= known
+    assert {name for name in shown if name.startswith("COVID_ETL_")} == own_variables()
+    variables = options.VARIABLES | {"--locations": "COVID_ETL_LOCATIONS"}
+    assert {flag: name for name, flag in shown.items() if flag} == variables | {"--database-url": "DATABASE_URL"}
+
+
+@pytest.mark.parametrize("name", [*PAGES, ".env.example", "docker-compose.yml"])
+def test_the_variables_that_are_named_are_the_program_s(name: str) -> None:
+    named = set(re.findall(r"COVID_ETL_[A-Z_]*[A-Z]", (ROOT / name).read_text(encoding="utf-8")))
+    assert {variable.removesuffix("_FILE") for variable in named} <= own_variables()
 
 
 def test_nothing_in_the_environment_of_tests_is_needed() -> None:
     assert "DATABASE_URL" not in os.environ
+
+
+# --- links, paths, words ---
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", PAGES[name]):
+        path = (ROOT / name).parent / target if target else ROOT / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "CHANGELOG.md"])
+def test_paths_that_are_named_exist(name: str) -> None:
+    for path in re.findall(r"`((?:etl|sql|tools|tests|bench|docs|deploy|snapshot)/[\w./-]*)`", PAGES[name]):
+        if path != "sql/migrations/":  # from 1.0.0 on
+            assert (ROOT / path).exists(), path
+
+
+def test_the_map_of_the_house_names_every_module() -> None:
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "etl").rglob("*.py") if path.name != "__init__.py"}
+    shown = table_under("| module | holds |", PAGES["CONTRIBUTING.md"])
+    assert {path for names, _ in shown for path in re.findall(r"`(etl/.*?\.py)`", names)} == modules
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != DICTIONARY])
+def test_no_sentence_needs_the_one_before_it(name: str) -> None:
+    """Such a sentence begins with its object or hangs on the line above: "Of these", "What is more", "Whose"."""
+    prose = re.sub(r"^```.*?^```", "", PAGES[name], flags=re.MULTILINE | re.DOTALL)
+    begun = re.findall(r"(?:^|[.!?:] |\| |[-*#] )(?:Of|What|Whose)\b.*", prose, re.MULTILINE)
+    assert begun == []

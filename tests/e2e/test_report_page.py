@@ -1,7 +1,6 @@
 """The report's page in a real browser, opened as a file: charts, controls, keyboard, accessibility, no network."""
 
 import fcntl
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,10 +15,12 @@ from etl import config
 from etl.database import connection as database
 from etl.database.connection import Connection, fetch_all
 from etl.page.data import MEASURES
-from tests.conftest import Command, copied
+from tests.cli import Cli
+from tests.parts import require
+
+pytestmark = pytest.mark.slow
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-REQUIRE_VARIABLE = "REQUIRE_CHROMIUM"
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -32,13 +33,10 @@ OpenPage = Callable[..., Page]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if program is None:
-        advice = (
-            "there is no Chromium here: install Debian's package `chromium`, or Chrome, to test the page in a browser"
-        )
-        if os.environ.get(REQUIRE_VARIABLE):
-            pytest.fail(advice)
-        pytest.skip(advice)
+    require(
+        program,
+        "there is no Chromium here: install Debian's package `chromium`, or Chrome, to test the page in a browser",
+    )
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield opened
@@ -46,14 +44,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def report(browser: Browser, server_dsn: str, loaded_template: str, shared_folder: Path) -> Path:
+def report(browser: Browser, loaded_dsn: str, shared_folder: Path) -> Path:
     """The page of the whole snapshot, made once for all workers."""
     folder = shared_folder / "report"
     with (shared_folder / "report.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            with copied(server_dsn, loaded_template) as dsn:
-                assert Command(dsn, shared_folder)("report", str(folder)).returncode == 0
+            assert Cli(loaded_dsn, shared_folder)("report", str(folder)).returncode == 0
     return folder / "index.html"
 
 

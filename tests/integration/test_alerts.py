@@ -9,21 +9,21 @@ import pytest
 from etl.database.connection import Connection, fetch_all
 from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
 from etl.run import alerts
-from etl.run.alerts import Report, Watch
+from etl.run.alerts import Notice, Watch
 from tests.receiver import SECRET, Receiver
 
-FAILED = Report(ExitCode.SOURCE, ["failed: CA history: status 500"])
-FINE = Report(ExitCode.OK)
+FAILED = Notice(ExitCode.SOURCE, ["failed: CA history: status 500"])
+FINE = Notice(ExitCode.OK)
 
 
-def tell(conn: Connection, receiver: Receiver, report: Report | BaseException, scope: str = "load") -> list[str]:
+def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, scope: str = "load") -> list[str]:
     """The messages that the end of a command sends."""
     receiver.messages.clear()
     try:
         with Watch(scope, receiver.environ, heartbeat=True) as watch, watch.during(conn):
-            if isinstance(report, BaseException):
-                raise report
-            watch.report(report)
+            if isinstance(notice, BaseException):
+                raise notice
+            watch.notice = notice
     except (EtlError, psycopg2.Error, RuntimeError, Interrupted):
         pass
     return receiver.messages
@@ -52,7 +52,7 @@ def test_a_trouble_is_told_once_and_its_end_too(conn: Connection, receiver: Rece
 
 def test_a_trouble_is_told_again_when_it_changes_or_a_day_has_passed(conn: Connection, receiver: Receiver) -> None:
     tell(conn, receiver, FAILED)
-    other = Report(ExitCode.REJECTED, ["rejected: CA history: broken"])
+    other = Notice(ExitCode.REJECTED, ["rejected: CA history: broken"])
     assert len(tell(conn, receiver, other)) == 1
     assert tell(conn, receiver, other) == []
     with conn.cursor() as cursor:
@@ -68,14 +68,14 @@ def test_another_command_has_troubles_of_its_own(conn: Connection, receiver: Rec
 
 
 def test_news_are_told_each_time_and_are_no_trouble(conn: Connection, receiver: Receiver) -> None:
-    news = Report(ExitCode.OK, news=["drift 1 (notice, state): path added: data.x, now number"])
+    news = Notice(ExitCode.OK, news=["drift 1 (notice, state): path added: data.x, now number"])
     assert tell(conn, receiver, news) == [f"covid-tracking-etl: news of the source\n{news.news[0]}"]
     assert len(tell(conn, receiver, news)) == 1
     assert tell(conn, receiver, FINE) == []
 
 
 def test_a_message_is_short(conn: Connection, receiver: Receiver) -> None:
-    many = Report(ExitCode.REJECTED, [f"rejected: {n} {'x' * 500}" for n in range(20)], advice=["read it"])
+    many = Notice(ExitCode.REJECTED, [f"rejected: {n} {'x' * 500}" for n in range(20)], advice=["read it"])
     (message,) = tell(conn, receiver, many)
     lines = message.splitlines()
     assert (len(lines), max(map(len, lines))) == (11, 303)
@@ -148,7 +148,7 @@ def test_addresses_come_from_a_file_too_and_one_that_is_wrong_does_not_stop_the_
     assert "COVID_ETL_ALERT_URLS holds an address that apprise does not understand" in caplog.text
     assert SECRET not in own_log(caplog)
     receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(tmp_path / "missing")
-    assert tell(conn, receiver, Report(ExitCode.SOURCE, ["other"])) == []
+    assert tell(conn, receiver, Notice(ExitCode.SOURCE, ["other"])) == []
     assert "alerts are off" in caplog.text
 
 
@@ -164,7 +164,7 @@ def test_a_role_that_may_not_remember_is_told_all_the_same(
 def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: pytest.LogCaptureFixture) -> None:
     environ = {alerts.ALERT_URLS: "json://127.0.0.1:9/x", alerts.HEARTBEAT_URL: "http://127.0.0.1:9/x"}
     with Watch("load", environ, heartbeat=True) as watch, watch.during(conn):
-        watch.report(FAILED)
+        watch.notice = FAILED
     assert [record.getMessage() for record in caplog.records if record.name == "covid_etl"] == [
         "heartbeat not delivered", "alert not delivered", "heartbeat not delivered",
     ]  # fmt: skip

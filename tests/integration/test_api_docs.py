@@ -10,6 +10,8 @@ import pytest
 
 from etl.config import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def make_docs(root: Path) -> "subprocess.CompletedProcess[str]":
     """Runs the tool on another root, as `make docs` does on ours."""

@@ -4,7 +4,11 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from etl import config
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_benchmark_prints_its_tables() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from etl.errors import UsageError
-from etl.load import accept
-from etl.load.rules import column_fed
-from etl.run import rejected
+from etl.load import drift_record, events
+from etl.load.definitions import column_fed
+from etl.run import replay
 from etl.run.summary import Summary
-from tests.documents import DEFINITIONS, Json, plant, pluck, state_history
+from etl.transform.declaration import NATION
+from tests.documents import DEFINITIONS, Json, document, plant, pluck, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
 DAYS = {"2021-01-01": {"cases__total": 1, "outcomes__death__total": 4}, "2021-01-02": {"cases__total": 2}}
@@ -82,7 +83,7 @@ def test_a_change_ends_when_the_location_that_showed_it_last_does_not_any_more(p
 
 def test_what_was_acknowledged_stays_known_when_it_goes_and_comes_back(publisher: Publisher) -> None:
     publisher.load(add_suspected)
-    assert accept.accept(publisher.warehouse.conn, 1, with_loss=False) == (
+    assert drift_record.accept(publisher.warehouse.conn, 1, with_loss=False) == (
         "drift 1 accepted: path added: data.cases.suspected, now object; nothing else changes"
     )
     publisher.load()
@@ -149,7 +150,7 @@ def test_definitions_that_change_alone_are_noticed_and_traced_to_their_bytes(pub
     publisher.load()
     publisher.values -= 1
     done = publisher.load(field_definitions=[*DEFINITIONS, definition()])
-    assert (counted(done)["unchanged"], [each.change.change for each in done.drift]) == (2, ["definition added"])
+    assert (counted(done)["unchanged"], [change.change for change in done.drift]) == (2, ["definition added"])
     ((document_id, loads),) = publisher.warehouse.rows(
         "select document_id, (select count(*) from ops.document_load as load where load.document_id ="
         " definition.document_id) from field_definitions_dimension as definition where name = 'Recovered'"
@@ -187,16 +188,29 @@ def test_documents_of_one_build_that_disagree_take_nothing_from_each_other(publi
             content["meta"]["field_definitions"] = definitions
             publisher.warehouse.publish(address, content)
         done = publisher.warehouse.load(locations="ca,ny", force=True)
-        found.append([(each.change.change, each.change.path) for each in done.drift])
+        found.append([(change.change, change.path) for change in done.drift])
     assert found == [[("definition added", "outcomes.recovered")], [], []]
 
 
-def test_a_definition_is_gone_when_the_location_that_had_it_last_is_without_it(publisher: Publisher) -> None:
+def nation(publisher: Publisher, definitions: list[Json], minute: int) -> Summary:
+    """Loads the nation's history with some definitions: all documents of its kind."""
+    content = document([report(NATION, "2021-01-01", cases__total=minute)], f"2021-05-03T12:{minute:02}:00Z")
+    content["meta"]["field_definitions"] = definitions
+    publisher.warehouse.publish("us/daily.json", content)
+    return publisher.warehouse.load(locations="us")
+
+
+def test_a_definition_is_gone_when_no_document_of_its_kind_has_it(publisher: Publisher) -> None:
+    nation(publisher, [*DEFINITIONS, definition()], 1)
+    assert [change.change for change in nation(publisher, DEFINITIONS, 2).drift] == ["definition removed"]
+    assert [row[-1] for row in versions(publisher)] == [False]
+    assert nation(publisher, DEFINITIONS, 3).drift == []
+
+
+def test_a_definition_that_some_documents_of_its_kind_lack_is_not_gone(publisher: Publisher) -> None:
     publisher.load(field_definitions=[*DEFINITIONS, definition()])
-    assert [each.change.change for each in publisher.load(field_definitions=DEFINITIONS).drift] == [
-        "definition removed"
-    ]
-    assert versions(publisher)[0][-1] is False
+    assert publisher.load(field_definitions=DEFINITIONS).drift == []
+    assert [row[-1] for row in versions(publisher)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -227,15 +241,15 @@ def test_a_definition_feeds_the_column_of_its_path_after_the_shipped_aliases(
 def test_a_path_that_is_gone_is_accepted_only_with_the_loss_that_it_means(publisher: Publisher) -> None:
     publisher.load()
     done = publisher.load(drop_deaths, drop_deaths)
-    assert (done.exit_code, [each.change.change for each in done.drift]) == (5, ["path gone"])
+    assert (done.exit_code, [change.change for change in done.drift]) == (5, ["path gone"])
     conn = publisher.warehouse.conn
     with pytest.raises(UsageError, match=r"means that 2 values of CA, NY become null .* add --with-loss"):
-        accept.accept(conn, 1, with_loss=False)
+        drift_record.accept(conn, 1, with_loss=False)
     assert publisher.drift()[0][6] is False
-    assert accept.accept(conn, 1, with_loss=True).startswith(
+    assert drift_record.accept(conn, 1, with_loss=True).startswith(
         "drift 1 accepted: path gone: data.outcomes.death.total; 2 values of CA, NY become null when"
     )
-    done = rejected.replay_rejected(conn, None)
+    done = replay.replay_rejected(conn, None)
     assert (done.exit_code, counted(done)["loaded"], done.rows["death_fact"].updated) == (0, 2, 2)
     assert [each.measure for _, each in done.findings] == ["death_fact.total_deaths"] * 2
     # When it comes back, it is read again.
@@ -246,49 +260,49 @@ def test_a_path_that_is_gone_is_accepted_only_with_the_loss_that_it_means(publis
 
 def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> None:
     done = publisher.load(lambda row: pluck(row, "state"))
-    assert [each.change.path for each in done.drift] == ["data.state"]
+    assert [change.path for change in done.drift] == ["data.state"]
     with pytest.raises(UsageError, match="cannot be accepted: no report can be without it"):
-        accept.accept(publisher.warehouse.conn, 1, with_loss=True)
+        drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
 
 
 def test_a_loss_is_accepted_for_the_locations_that_showed_it_alone(publisher: Publisher) -> None:
     publisher.load()
     publisher.load(drop_deaths)
     conn = publisher.warehouse.conn
-    accept.accept(conn, 1, with_loss=True)
+    drift_record.accept(conn, 1, with_loss=True)
     assert publisher.load(drop_deaths).exit_code == 0
     done = publisher.load(drop_deaths, drop_deaths)
     assert (done.exit_code, [each.location for each in done.rejected], done.drift) == (5, ["NY"], [])
     assert publisher.warehouse.rows("select locations from ops.drift") == [(["CA", "NY"],)]
-    assert "1 values of NY become null" in accept.accept(conn, 1, with_loss=True)
+    assert "1 values of NY become null" in drift_record.accept(conn, 1, with_loss=True)
     assert publisher.load(drop_deaths, drop_deaths).exit_code == 0
     with pytest.raises(UsageError, match="drift 1 is accepted already"):
-        accept.accept(conn, 1, with_loss=True)
+        drift_record.accept(conn, 1, with_loss=True)
 
 
 def test_what_was_accepted_can_be_taken_back(publisher: Publisher) -> None:
     publisher.load(drop_deaths)
     conn = publisher.warehouse.conn
-    accept.accept(conn, 1, with_loss=True)
-    assert [(each.status, each.accepted_for) for each in accept.changes(conn)] == [("accepted", ["CA"])]
-    assert "drift 1 is open again" in accept.undo(conn, 1)
-    assert [(each.status, each.accepted_for) for each in accept.changes(conn)] == [("open", None)]
+    drift_record.accept(conn, 1, with_loss=True)
+    assert [(each.status, each.accepted_for) for each in drift_record.changes(conn)] == [("accepted", ["CA"])]
+    assert "drift 1 is open again" in drift_record.undo(conn, 1)
+    assert [(each.status, each.accepted_for) for each in drift_record.changes(conn)] == [("open", None)]
     assert publisher.load(drop_deaths).exit_code == 5
     with pytest.raises(UsageError, match="drift 1 was not accepted"):
-        accept.undo(conn, 1)
+        drift_record.undo(conn, 1)
 
 
 def test_a_changed_type_cannot_be_accepted_and_is_over_when_it_is(publisher: Publisher) -> None:
     publisher.load(lambda row: plant(row, "cases.total.value", "many"))
     with pytest.raises(UsageError, match="stay rejected until the type is what it was"):
-        accept.accept(publisher.warehouse.conn, 1, with_loss=True)
+        drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
     publisher.load()
     assert [row[-1] for row in publisher.drift()] == [True]
 
 
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:
     with pytest.raises(UsageError, match=r"there is no drift 7; `main.py drift` lists"):
-        accept.accept(publisher.warehouse.conn, 7, with_loss=False)
+        drift_record.accept(publisher.warehouse.conn, 7, with_loss=False)
 
 
 def test_an_alias_loads_the_renamed_documents_again_only_once(publisher: Publisher) -> None:
@@ -298,11 +312,11 @@ def test_an_alias_loads_the_renamed_documents_again_only_once(publisher: Publish
     meta = {"field_definitions": [{"name": "Infections", "field": "infections", "prior_names": ["cases"]}]}
     publisher.load()
     publisher.load(rename, rename, **meta)
-    accept.accept(publisher.warehouse.conn, 1, with_loss=False)
+    drift_record.accept(publisher.warehouse.conn, 1, with_loss=False)
     assert counted(publisher.load(rename, rename, **meta)) == {"loaded": 2}
     publisher.values -= 1
     assert counted(publisher.load(rename, rename, **meta)) == {"unchanged": 2}
     assert publisher.warehouse.rows("select total_cases from cases_fact order by location_id, report_date") == [
         (1,), (2,), (1,), (2,),
     ]  # fmt: skip
-    assert rejected.open_rejections(publisher.warehouse.conn) == []
+    assert events.open_rejections(publisher.warehouse.conn) == []

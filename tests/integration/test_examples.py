@@ -50,13 +50,6 @@ def load_and_revise(conn: Connection, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def once(server_dsn: str, loaded_template: str) -> Iterator[str]:
-    """The snapshot, loaded once."""
-    with copied(server_dsn, loaded_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture(scope="session")
 def twice(server_dsn: str, schema_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database with revisions."""
     with copied(server_dsn, schema_template) as dsn:
@@ -71,7 +64,7 @@ def cells(lines: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_answers_as_it_says(example: Path, once: str, twice: str) -> None:
+def test_an_example_answers_as_it_says(example: Path, loaded_dsn: str, twice: str) -> None:
     text = example.read_text(encoding="utf-8")
     shown = SHOWN.search(text)
     assert shown, "the file ends with its first rows"
@@ -80,7 +73,7 @@ def test_an_example_answers_as_it_says(example: Path, once: str, twice: str) -> 
     program = server.psql_program()
     assert program
     result = subprocess.run(
-        [program, twice if shown[1] else once, "-XqP", "null=(null)", "-P", "footer=off", "-v", "ON_ERROR_STOP=1",
+        [program, twice if shown[1] else loaded_dsn, "-XqP", "null=(null)", "-P", "footer=off", "-v", "ON_ERROR_STOP=1",
          "-c", "set timezone = 'UTC'", "-f", str(example)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,29 +30,33 @@ from psycopg2.extras import register_default_jsonb
 from etl import config
 from etl.database import connection as database
 from etl.errors import UsageError
-from etl.show.export import Relation, catalogue, export
-from etl.show.export_readme import FORMATS, FileFormat
-from tests.conftest import MAIN, Command, administrator, copied
+from etl.show.export import FORMATS, FileFormat, Relation, catalogue, export
+from tests.cli import Cli
+from tests.conftest import MAIN, Command, administrator
+from tests.parts import require
 
 Row = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class Whole:
-    """The whole snapshot in a database, and its exports by format: tables and views."""
+    """The whole snapshot in a database, its exports by format, and the rows of its tables and views by their names."""
 
     dsn: str
     folders: dict[FileFormat, Path]
     relations: list[Relation]
+    rows: "dict[str, Counter[Row]]"
 
 
 @pytest.fixture(scope="module")
-def whole(server_dsn: str, loaded_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def whole(loaded_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("exports")
-    with copied(server_dsn, loaded_template) as dsn, database.connect(config.Database(dsn)) as conn:
+    with database.connect(config.Database(loaded_dsn)) as conn:
         for file_format in FORMATS:
             export(conn, folder / file_format, file_format, "all", "all")
-        yield Whole(dsn, {each: folder / each for each in FORMATS}, catalogue(conn))
+        relations = catalogue(conn)
+    rows = {relation.name: in_database(loaded_dsn, relation) for relation in relations}
+    return Whole(loaded_dsn, {each: folder / each for each in FORMATS}, relations, rows)
 
 
 # --- rows as sets of (column, value), the same from every reader ---
@@ -119,14 +122,14 @@ def test_duckdb_reads_every_value_of_the_parquet_files(whole: Whole) -> None:
     for relation in whole.relations:
         glob = parquet_glob(whole.folders["parquet"], relation)
         read = duckdb.read_parquet(glob, hive_partitioning=True).to_arrow_table()
-        assert in_arrow(read) == in_database(whole.dsn, relation), relation.name
+        assert in_arrow(read) == whole.rows[relation.name], relation.name
 
 
 def test_pandas_reads_every_value_of_the_parquet_files(whole: Whole) -> None:
     for relation in whole.relations:
         path = whole.folders["parquet"] / relation.path("parquet")
         read = pa.Table.from_pandas(pd.read_parquet(path, dtype_backend="numpy_nullable"), preserve_index=False)
-        assert in_arrow(read) == in_database(whole.dsn, relation), relation.name
+        assert in_arrow(read) == whole.rows[relation.name], relation.name
 
 
 def test_the_csv_files_hold_every_value(whole: Whole) -> None:
@@ -134,7 +137,7 @@ def test_the_csv_files_hold_every_value(whole: Whole) -> None:
         with (whole.folders["csv"] / relation.path("csv")).open(encoding="utf-8", newline="") as file:
             read = Counter(tuple(sorted(each.items())) for each in csv.DictReader(file, strict=True))
         expected = Counter(
-            tuple((name, csv_text(each)) for name, each in row) for row in in_database(whole.dsn, relation).elements()
+            tuple((name, csv_text(each)) for name, each in row) for row in whole.rows[relation.name].elements()
         )
         assert read == expected, relation.name
 
@@ -186,17 +189,19 @@ def test_an_export_of_the_same_rows_is_the_same(whole: Whole, tmp_path: Path) ->
 
 # --- Spark ---
 
-# `make test-spark` brings pyspark, and does not skip.
-MISSING = [name for name, found in (("pyspark", find_spec("pyspark")), ("java", shutil.which("java"))) if not found]
 
-without_spark = pytest.mark.skipif(
-    bool(MISSING) and "REQUIRE_SPARK" not in os.environ,
-    reason=f"{' and '.join(MISSING)} not installed: `make test-spark` needs Java 17 or newer, and brings the rest",
-)
+@pytest.fixture
+def spark() -> None:
+    """Spark, which `make test-spark` brings, and a Java to run it."""
+    require(find_spec("pyspark"), "pyspark is not installed: `make test-spark` brings it")
+    require(shutil.which("java"), "there is no Java here: Spark needs 17 or newer")
+
 
 READER = """
 import pickle, sys
 from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
 
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
 read = {path: [row.asDict() for row in spark.read.parquet(path).collect()] for path in sys.argv[2:]}
@@ -221,19 +226,19 @@ def aware(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.spark
-@without_spark
+@pytest.mark.usefixtures("spark")
 def test_spark_reads_every_value_of_the_parquet_files(whole: Whole, tmp_path: Path) -> None:
     paths = [relation.path("parquet") for relation in whole.relations]
     in_spark(READER, whole.folders["parquet"], str(tmp_path / "read"), *paths)
     read = pickle.loads((tmp_path / "read").read_bytes())  # noqa: S301 (written just now)
     for relation in whole.relations:
         rows = Counter(row(aware(each)) for each in read[relation.path("parquet")])
-        assert rows == in_database(whole.dsn, relation), relation.name
+        assert rows == whole.rows[relation.name], relation.name
 
 
 @pytest.mark.spark
-@without_spark
-@pytest.mark.parametrize("file_format", list(FORMATS))
+@pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_the_snippet_for_spark_runs(file_format: FileFormat, whole: Whole) -> None:
     folder = whole.folders[file_format]
     _pandas, snippet = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
@@ -241,7 +246,7 @@ def test_the_snippet_for_spark_runs(file_format: FileFormat, whole: Whole) -> No
 
 
 @pytest.mark.spark
-@without_spark
+@pytest.mark.usefixtures("spark")
 def test_the_merge_of_small_files_runs(whole: Whole, tmp_path: Path) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", (config.ROOT / "docs/scale.md").read_text(), re.DOTALL)
     (tmp_path / "covid-parquet").symlink_to(whole.folders["parquet"])
@@ -249,7 +254,7 @@ def test_the_merge_of_small_files_runs(whole: Whole, tmp_path: Path) -> None:
     # Spark writes times in a way of its own; all else is compared.
     merged = pq.read_table(tmp_path / "merged/cases_fact").drop_columns(["location_type", "known_from"])
     (relation,) = (each for each in whole.relations if each.name == "cases_fact")
-    expected = in_database(whole.dsn, relation)
+    expected = whole.rows[relation.name]
     assert in_arrow(merged) == Counter(tuple(pair for pair in each if pair[0] != "known_from") for each in expected)
 
 
@@ -292,7 +297,7 @@ def test_odd_values_and_names_survive(dsn: str, tmp_path: Path) -> None:
 
 def test_a_view_without_rows_can_be_read(conn: database.Connection, tmp_path: Path) -> None:
     done = export(conn, tmp_path / "empty", "parquet", None, "daily_summary")
-    assert (done.run, done.tables[0]["rows"]) == (None, 0)
+    assert (done.run, done.tables[0].rows) == (None, 0)
     read = duckdb.execute("select * from read_parquet(?)", [str(tmp_path / "empty/daily_summary/**/*.parquet")])
     assert read.fetchall() == []
     assert "location_code" in pd.read_parquet(tmp_path / "empty/daily_summary").columns
@@ -304,7 +309,7 @@ def test_a_view_without_rows_can_be_read(conn: database.Connection, tmp_path: Pa
 
 def test_tables_are_the_default_and_names_choose(conn: database.Connection, tmp_path: Path) -> None:
     def names(tables: str | None, views: str | None) -> list[str]:
-        return [each["name"] for each in export(conn, tmp_path / "chosen", "csv", tables, views).tables]
+        return [each.name for each in export(conn, tmp_path / "chosen", "csv", tables, views).tables]
 
     tables = [each.name for each in catalogue(conn) if each.kind == "table"]
     views = [each.name for each in catalogue(conn) if each.kind == "view"]
@@ -353,7 +358,7 @@ def waiting(cursor: Any) -> bool:
 # --- the README ---
 
 
-@pytest.mark.parametrize("file_format", list(FORMATS))
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize(
     "names", [(None, None), ("test_dimension", None), (None, "all")], ids=["all", "one", "views"]
 )
@@ -384,7 +389,7 @@ def test_the_readme_says_what_everything_is(whole: Whole) -> None:
         assert relation.meaning.replace("|", "\\|") in text
         for column in relation.columns:
             assert column.meaning, (relation.name, column.name)
-            line = f"| `{column.name}` | {column.parquet_type.lower()} | {column.meaning} |"
+            line = f"| `{column.name}` | {column.parquet_type} | {column.meaning} |"
             assert line.replace(" (US|", " (US\\|") in text or "|" in column.meaning
     assert "The COVID Tracking Project at The Atlantic" in text
     assert "CC BY 4.0" in text
@@ -392,7 +397,7 @@ def test_the_readme_says_what_everything_is(whole: Whole) -> None:
 
 
 def test_the_manifest_says_the_same_as_the_command(whole: Whole, tmp_path: Path) -> None:
-    printed = Command(whole.dsn, tmp_path).json("export", str(tmp_path / "x"), "--tables", "test_dimension")
+    printed = Cli(whole.dsn, tmp_path).json("export", str(tmp_path / "x"), "--tables", "test_dimension")
     assert printed.pop("returncode") == 0
     assert printed == json.loads((tmp_path / "x/manifest.json").read_text())
     assert printed["tables"] == [{"name": "test_dimension", "path": "test_dimension.csv", "rows": 19}]
@@ -402,55 +407,53 @@ def test_the_manifest_says_the_same_as_the_command(whole: Whole, tmp_path: Path)
 # --- the folder ---
 
 
-def test_an_older_export_is_replaced_as_a_whole(command: Command, tmp_path: Path) -> None:
+def test_an_older_export_is_replaced_as_a_whole(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "export"
-    assert command("export", str(folder), "--tables", "--views").returncode == 0
-    assert (
-        command("export", str(folder), COVID_ETL_FORMAT="parquet", COVID_ETL_TABLES="test_dimension").returncode == 0
-    )
+    assert cli("export", str(folder), "--tables", "--views").returncode == 0
+    assert cli("export", str(folder), "--format", "parquet", "--tables", "test_dimension").returncode == 0
     assert {path.name for path in folder.iterdir()} == {"README.md", "manifest.json", "test_dimension.parquet"}
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
 
 
-def test_a_link_to_an_empty_folder_leads_to_the_export(command: Command, tmp_path: Path) -> None:
+def test_a_link_to_an_empty_folder_leads_to_the_export(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert command("export", str(tmp_path / "link"), "--tables", "test_dimension").returncode == 0
+    assert cli("export", str(tmp_path / "link"), "--tables", "test_dimension").returncode == 0
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real/test_dimension.csv").exists()
 
 
 @pytest.mark.parametrize("stranger", ["notes.txt", "manifest.json"])
-def test_what_is_no_export_is_never_replaced(stranger: str, command: Command, tmp_path: Path) -> None:
+def test_what_is_no_export_is_never_replaced(stranger: str, cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / stranger).write_text('{"program": "another", "tables": []}')
-    refuse(command, tmp_path / "mine", f"holds {stranger}, which is no part of an export of this program: name a new")
+    refuse(cli, tmp_path / "mine", f"holds {stranger}, which is no part of an export of this program: name a new")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == [stranger]
 
 
-def test_an_export_with_something_of_others_in_it_is_not_replaced(command: Command, tmp_path: Path) -> None:
-    assert command("export", str(tmp_path / "x"), "--tables", "test_dimension").returncode == 0
+def test_an_export_with_something_of_others_in_it_is_not_replaced(cli: Cli, tmp_path: Path) -> None:
+    assert cli("export", str(tmp_path / "x"), "--tables", "test_dimension").returncode == 0
     (tmp_path / "x/analysis.ipynb").write_text("{}")
-    refuse(command, tmp_path / "x", "holds analysis.ipynb")
+    refuse(cli, tmp_path / "x", "holds analysis.ipynb")
     assert (tmp_path / "x/analysis.ipynb").exists()
 
 
-def test_a_file_is_not_replaced(command: Command, tmp_path: Path) -> None:
+def test_a_file_is_not_replaced(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
-    refuse(command, tmp_path / "file", "is a file: name a folder to export to")
-    refuse(command, tmp_path / "file/below", "cannot be written: Not a directory")
+    refuse(cli, tmp_path / "file", "is a file: name a folder to export to")
+    refuse(cli, tmp_path / "file/below", "cannot be written: Not a directory")
 
 
-def refuse(command: Command, folder: Path, message: str) -> None:
+def refuse(cli: Cli, folder: Path, message: str) -> None:
     """An export that ends with one line, and leaves nothing beside the folder."""
     beside = sorted(folder.parent.iterdir()) if folder.parent.is_dir() else []
-    result = command("export", str(folder), "--tables", "test_dimension")
+    result = cli("export", str(folder), "--tables", "test_dimension")
     assert (result.returncode, result.stdout) == (2, "")
-    assert re.fullmatch(rf"covid-tracking-etl: .*{re.escape(message)}.* \(exit code 2\)\n", result.stderr)
+    assert re.fullmatch(rf"\S+Z ERROR command failed exit_code=2 reason=.*{re.escape(message)}.*\n", result.stderr)
     assert beside == (sorted(folder.parent.iterdir()) if folder.parent.is_dir() else [])
 
 
-@pytest.mark.parametrize("file_format", list(FORMATS))
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_without_room_the_older_export_stays(file_format: FileFormat, command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     assert command("export", str(folder), "--tables", "test_dimension").returncode == 0
@@ -480,8 +483,9 @@ def test_without_duckdb_parquet_is_refused_and_csv_works(dsn: str, tmp_path: Pat
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
     refused = run("parquet")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "`pip install -r requirements/export.txt`, or take --format csv" in refused.stderr
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert "--format parquet needs a package that is not installed (duckdb)" in refused.stderr
+    assert "pip install -r requirements/export.txt" in refused.stderr
     assert run("csv").returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["csv"]
 
@@ -492,7 +496,7 @@ def test_who_may_only_read_can_export(dsn: str, tmp_path: Path) -> None:
         cursor.execute(f"create role {name} login password 'secret' in role covid_reader")
     reader = make_dsn(**parse_dsn(dsn) | {"user": name, "password": "secret"})
     try:
-        result = Command(reader, tmp_path)("export", str(tmp_path / "x"), "--tables", "--views")
+        result = Cli(reader, tmp_path)("export", str(tmp_path / "x"), "--tables", "--views")
         assert result.returncode == 0, result.stderr
     finally:
         with administrator(dsn) as cursor:

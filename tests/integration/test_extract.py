@@ -3,19 +3,26 @@
 import gzip
 import json
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-import stamina
 from werkzeug import Request, Response
 
 from etl.errors import DocumentError, SourceError, UsageError
-from etl.extract import http as extract
-from etl.extract.http import DirectorySource, HttpSource, Missing, open_source, resolve_auto
+from etl.extract import choose, http
+from etl.extract import source as shared
+from etl.extract.choose import PROBE_ADDRESS, open_source, resolve_auto
+from etl.extract.directory import DirectorySource
+from etl.extract.http import ATTEMPTS, HttpSource
+from etl.extract.source import NOT_ASKED, Missing, decompress
 from tests.conftest import Api
 from tests.documents import document, encode, nation_day, snapshot, snapshot_day
 
@@ -24,11 +31,9 @@ BODY = encode(nation_day("2021-03-07"))
 
 
 @pytest.fixture(autouse=True)
-def fast_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many retries as ever, without the waits."""
-    monkeypatch.setattr(extract, "BACKOFF_SECONDS", 0.0)
-    with stamina.set_testing(True, attempts=extract.BODY_ATTEMPTS):
-        yield
+    monkeypatch.setattr(http, "BACKOFF_SECONDS", 0.0)
 
 
 def source(api: Api) -> HttpSource:
@@ -50,10 +55,13 @@ OK: tuple[int, bytes, dict[str, str]] = (200, BODY, {})
 
 
 class RawServer:
-    """Answers every connection with the same bytes and closes it: for what no HTTP library would send."""
+    """Answers every connection with the same pieces and closes it: for what no HTTP library would send.
 
-    def __init__(self, answer: bytes, pause: float = 0.0, pieces: int = 1) -> None:
-        self.answer, self.pause, self.pieces = answer, pause, pieces
+    One without pieces, and every one that asks for the address `reset`, is reset.
+    """
+
+    def __init__(self, *pieces: bytes, pause: float = 0.0, reset: str = "-") -> None:
+        self.pieces, self.pause, self.reset = pieces, pause, reset
         self.connections = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -68,10 +76,13 @@ class RawServer:
                 return
             self.connections += 1
             with connection:
-                connection.recv(65536)
+                asked = connection.recv(65536).decode()
+                if not self.pieces or f"/{self.reset} " in asked:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    continue
                 try:
-                    for _ in range(self.pieces):
-                        connection.sendall(self.answer)
+                    for piece in self.pieces:
+                        connection.sendall(piece)
                         time.sleep(self.pause)
                 except OSError:
                     continue
@@ -80,6 +91,12 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """From now on no connection is taken."""
+        if self.listener.fileno() < 0:
+            return
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join()
@@ -114,16 +131,36 @@ def test_the_request_names_the_program_and_asks_for_gzip(api: Api) -> None:
     assert seen["Accept-Encoding"] == "gzip"
 
 
-def test_connections_are_kept_alive(api: Api) -> None:
-    ports = set()
+class KeepAlive(BaseHTTPRequestHandler):
+    """Leaves the connection open, and notes from which ports it was asked."""
 
-    def answer(request: Request) -> Response:
-        ports.add(request.environ["REMOTE_PORT"])
-        return Response(BODY)
+    protocol_version = "HTTP/1.1"
+    ports: ClassVar[set[int]] = set()
 
-    api.answers[ADDRESS] = answer
-    ours = source(api)
-    assert [ours.fetch(ADDRESS).body for _ in range(3)] == [BODY] * 3
+    def do_GET(self) -> None:
+        self.ports.add(self.client_address[1])
+        self.send_response(200)
+        if self.path == f"/{ADDRESS}":
+            self.send_header("Content-Length", str(len(BODY)))
+            body = BODY
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_connections_are_kept_alive() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), KeepAlive) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        ours = HttpSource(f"http://127.0.0.1:{server.server_port}", "test", 1)
+        bodies = [ours.fetch(address).body for address in (ADDRESS, "states.json", ADDRESS)]
+        ours._session.close()
+        server.shutdown()
+        thread.join()
+    assert bodies == [BODY] * 3
+    assert len(KeepAlive.ports) == 1
 
 
 # --- statuses ---
@@ -136,30 +173,75 @@ def test_a_busy_server_is_asked_again_and_that_is_logged(
     api.answers[ADDRESS] = in_turn((status, b"", {}), (status, b"", {}), OK)
     assert source(api).fetch(ADDRESS).body == BODY
     assert len(api.requests) == 3
-    waits = [vars(record)["reason"] for record in caplog.records if record.message == "asking again"]
-    assert waits == [status, status]
+    logged = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
+    assert [(fields["message"], fields["url"], fields["reason"]) for fields in logged] == [
+        ("asking again", f"{api.url}/{ADDRESS}", f"status {status}")
+    ] * 2
 
 
 def test_a_server_that_stays_busy_is_given_up(api: Api) -> None:
     api.answers[ADDRESS] = 503
     with pytest.raises(DocumentError, match="^status 503$"):
         source(api).fetch(ADDRESS)
-    assert len(api.requests) == 1 + extract.STATUS_RETRIES
+    assert len(api.requests) == ATTEMPTS
 
 
-def test_retry_after_is_obeyed(api: Api) -> None:
-    api.answers[ADDRESS] = in_turn((429, b"", {"Retry-After": "1"}), OK)
+def test_no_password_is_logged_shown_or_stored(caplog: pytest.LogCaptureFixture) -> None:
+    nowhere = HttpSource("http://user:geheim@127.0.0.1:9", "test", 1)
+    with pytest.raises(DocumentError) as failed:
+        nowhere.fetch(ADDRESS)
+    assert resolve_auto({"COVID_ETL_API_URL": "http://user:geheim@127.0.0.1:9"}, loaded_from_api=False) == "snapshot"
+    assert {vars(record).get("url") for record in caplog.records} == {f"http://127.0.0.1:9/{ADDRESS}", None}
+    assert open_source("http://user:geheim@127.0.0.1:9", {}, 1).name == "http://127.0.0.1:9"
+    assert "geheim" not in f"{[vars(record) for record in caplog.records]} {failed.value}"
+
+
+@pytest.mark.parametrize("url", ["http://", "http://user:ge/heim@host", "http://geheim@[::1", "http://geheim@/v2"])
+def test_a_url_without_a_server_is_a_usage_error_that_does_not_show_it(url: str) -> None:
+    with pytest.raises(UsageError, match="the URL of the source names no server") as failed:
+        open_source(url, {}, 1)
+    assert "geheim" not in str(failed.value)
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize("asked", ["86400", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_retry_after_is_obeyed_up_to_a_limit(api: Api, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setattr(http, "LONGEST_RETRY_AFTER", 0.2)
+    api.answers[ADDRESS] = in_turn((503, b"", {"Retry-After": asked}), OK)
     started = time.monotonic()
     source(api).fetch(ADDRESS)
-    assert time.monotonic() - started >= 1
+    assert 0.2 <= time.monotonic() - started < 10
 
 
-def test_retry_after_is_capped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "LONGEST_RETRY_AFTER", 1)
-    api.answers[ADDRESS] = in_turn((503, b"", {"Retry-After": "86400"}), OK)
-    started = time.monotonic()
-    source(api).fetch(ADDRESS)
-    assert 1 <= time.monotonic() - started < 30
+def test_retry_after_is_a_number_of_seconds_or_a_date() -> None:
+    assert http.retry_after("7") == 7
+    assert 25 < (http.retry_after(in_seconds(30)) or 0) <= 30
+    assert http.retry_after("9" * 5000) == http.retry_after(in_seconds(10**6)) == http.LONGEST_RETRY_AFTER
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "soon",
+        "-1",
+        "0",
+        "1.5",
+        "nan",
+        "\xb2",
+        "Wed, 21 Oct 20163899906 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 -0000",
+        "Wed, 99 Oct 2099",
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+    ],
+)
+def test_a_retry_after_that_is_malformed_or_past_is_ignored(api: Api, header: str) -> None:
+    assert http.retry_after(header) is None
+    api.answers[ADDRESS] = in_turn((429, b"", {"Retry-After": header}), OK)
+    assert source(api).fetch(ADDRESS).body == BODY
 
 
 def test_404_is_missing_and_not_asked_again(api: Api) -> None:
@@ -186,17 +268,17 @@ def test_a_redirect_is_followed(api: Api) -> None:
 
 def test_a_body_cut_off_midway_is_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
     with RawServer(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"data":') as server:
-        with pytest.raises(DocumentError, match="^cut off after 8 bytes: "):
+        with pytest.raises(DocumentError, match=r"^cut off: IncompleteRead\(8 bytes read, 492 more expected\)$"):
             HttpSource(server.url, "test", 1).fetch(ADDRESS)
-        assert server.connections == extract.BODY_ATTEMPTS
-    assert [record.message for record in caplog.records] == ["asking again"] * (extract.BODY_ATTEMPTS - 1)
+        assert server.connections == ATTEMPTS
+    assert [record.message for record in caplog.records] == ["asking again"] * (ATTEMPTS - 1)
 
 
 def test_a_chunked_body_cut_off_midway_is_asked_for_again() -> None:
     with RawServer(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"data":') as server:
-        with pytest.raises(DocumentError, match="^cut off after "):
+        with pytest.raises(DocumentError, match="^cut off: "):
             HttpSource(server.url, "test", 1).fetch(ADDRESS)
-        assert server.connections == extract.BODY_ATTEMPTS
+        assert server.connections == ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -220,38 +302,115 @@ def test_gzip_of_several_members_is_one_document(api: Api) -> None:
 
 
 def test_a_document_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "LARGEST_DOCUMENT", 1000)
+    monkeypatch.setattr(shared, "LARGEST_DOCUMENT", 1000)
     api.answers[ADDRESS] = b" " * 1001
     with pytest.raises(DocumentError, match="^larger than 1000 bytes$"):
         source(api).fetch(ADDRESS)
 
 
 def test_a_document_that_grows_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "LARGEST_DOCUMENT", 5000)
+    monkeypatch.setattr(shared, "LARGEST_DOCUMENT", 5000)
     api.answers[ADDRESS] = in_turn((200, gzip.compress(b" " * 10**6), {"Content-Encoding": "gzip"}))
-    with pytest.raises(DocumentError, match="^larger than 5000 bytes when decompressed$"):
+    with pytest.raises(DocumentError, match="^larger than 5000 bytes$"):
         source(api).fetch(ADDRESS)
 
 
-def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "REQUEST_SECONDS", 0.5)
-    monkeypatch.setattr(extract, "CHUNK", 1)
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
-    with (
-        RawServer(head, pause=0.1, pieces=20) as server,
-        pytest.raises(DocumentError, match=r"^not complete after 0\.5 s$"),
-    ):
-        HttpSource(server.url, "test", 1).fetch(ADDRESS)
+def test_a_document_may_have_24_mib(api: Api) -> None:
+    largest = b" " * (24 * 2**20)
+    assert len(decompress(gzip.compress(largest, 1)).body) == len(largest)
+    with pytest.raises(DocumentError, match="^larger than 25165824 bytes$"):
+        decompress(gzip.compress(largest + b" ", 1))
 
 
-def test_a_server_that_is_not_there_is_a_failure_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "STATUS_RETRIES", 1)
+def test_gzip_of_very_many_members_takes_no_more_time_than_it_has_members() -> None:
+    def seconds(members: int) -> float:
+        started = time.process_time()
+        assert decompress(gzip.compress(b"") * members).body == b""
+        return time.process_time() - started
+
+    assert seconds(40_000) < 40 * seconds(4_000)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [(b"Content-Length: 500", b" "), (b"Transfer-Encoding: chunked", b"1\r\n \r\n"), (b"Connection: close", b" ")],
+)
+def test_a_body_that_trickles_is_given_up_and_not_asked_for_again(head: bytes, piece: bytes) -> None:
+    pieces = [b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % head, *[piece] * 100]
+    with RawServer(*pieces, pause=0.05) as server:
+        with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
+            HttpSource(server.url, "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"])
+def test_a_server_that_hangs_is_given_up_and_not_asked_again(sent: bytes) -> None:
+    with RawServer(sent, pause=0.3) as server:
+        with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
+            HttpSource(server.url, "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
+        assert server.connections == 1
+
+
+# --- failures of one document, and of the source ---
+
+WHOLE = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + BODY
+
+
+def test_a_server_that_is_not_there_is_a_failure_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = HttpSource("http://127.0.0.1:9", "test", 1)
     with pytest.raises(DocumentError, match="^.Errno 111. Connection refused$"):
         nowhere.fetch(ADDRESS)
+    assert len(caplog.records) == ATTEMPTS - 1
     # The other documents are not waited for one by one.
-    with pytest.raises(DocumentError, match=f"^{extract.NOT_ASKED}$"):
+    with pytest.raises(DocumentError, match=f"^{NOT_ASKED}$"):
         nowhere.fetch("states.json")
+
+
+def test_a_name_that_nobody_has_stops_the_asking() -> None:
+    nowhere = HttpSource("http://nowhere.invalid", "test", 1)
+    with pytest.raises(DocumentError):
+        nowhere.fetch(ADDRESS)
+    with pytest.raises(DocumentError, match=f"^{NOT_ASKED}$"):
+        nowhere.fetch("states.json")
+
+
+def test_a_proxy_that_is_not_there_stops_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    nowhere = HttpSource("http://api.example", "test", 1)
+    with pytest.raises(DocumentError):
+        nowhere.fetch(ADDRESS)
+    with pytest.raises(DocumentError, match=f"^{NOT_ASKED}$"):
+        nowhere.fetch("states.json")
+
+
+def test_one_address_that_resets_the_connection_does_not_stop_the_others() -> None:
+    with RawServer(WHOLE, reset=ADDRESS) as server:
+        ours = HttpSource(server.url, "test", 1)
+        with pytest.raises(DocumentError, match="^.Errno 104. Connection reset by peer$"):
+            ours.fetch(ADDRESS)
+        assert server.connections == ATTEMPTS
+        others = [f"states/{code}/daily.json" for code in ("ca", "ny", "tx")]
+        assert [ours.fetch(other).body for other in others] == [BODY] * 3
+
+
+@pytest.mark.parametrize("pieces", [[], [b"\x16\x03\x01 no HTTP\r\n\r\n"], [b""]])
+def test_a_server_that_only_fails_is_asked_for_every_document(pieces: list[bytes]) -> None:
+    with RawServer(*pieces) as server:
+        ours = HttpSource(server.url, "test", 1)
+        for address in (ADDRESS, "states/ca/daily.json"):
+            with pytest.raises(DocumentError, match=f"^(?!{NOT_ASKED})"):
+                ours.fetch(address)
+        assert server.connections == 2 * ATTEMPTS
+
+
+def test_a_server_that_has_answered_is_asked_for_every_document() -> None:
+    with RawServer(WHOLE) as server:
+        ours = HttpSource(server.url, "test", 1)
+        ours.fetch(ADDRESS)
+        server.close()
+        for address in ("states/ca/daily.json", "states/ny/daily.json"):
+            with pytest.raises(DocumentError, match="^.Errno 111. Connection refused$"):
+                ours.fetch(address)
 
 
 # --- directories ---
@@ -269,6 +428,15 @@ def test_a_file_is_read_plain_or_compressed(tmp_path: Path) -> None:
     plain, packed = folder.fetch("us/daily.json"), folder.fetch("states/ca/daily.json")
     assert (plain.body, gzip.decompress(plain.compressed)) == (BODY, BODY)
     assert (packed.body, packed.compressed) == (BODY, gzip.compress(BODY, mtime=5))
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "LARGEST_DOCUMENT", 1000)
+    write(tmp_path / "us/daily.json", b" " * 1001)
+    write(tmp_path / "states/ca/daily.json.gz", gzip.compress(b" " * 1001))
+    for address in ("us/daily.json", "states/ca/daily.json"):
+        with pytest.raises(DocumentError, match="^larger than 1000 bytes$"):
+            DirectorySource(tmp_path, "test").fetch(address)
 
 
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
@@ -336,34 +504,50 @@ def choice(api: Api, *, loaded_from_api: bool = False) -> str:
 
 
 def test_auto_takes_the_api_that_answers(api: Api) -> None:
-    api.answers[extract.PROBE_ADDRESS] = BODY
+    api.answers[PROBE_ADDRESS] = BODY
     assert choice(api) == "api"
-    assert api.requests == [extract.PROBE_ADDRESS]
+    assert api.requests == [PROBE_ADDRESS]
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_auto_takes_the_api_that_is_only_busy(api: Api, status: int) -> None:
-    api.answers[extract.PROBE_ADDRESS] = status
+    api.answers[PROBE_ADDRESS] = status
     assert choice(api) == "api"
+    assert len(api.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [404, 410, b"<html>The project has ended</html>", b""])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(204, 401, 404, 410, 501, 520, 522, 523, 530),
+        *(b"<html>The project has ended</html>", b"", b"\xff", b"[" * 10**5),
+        *(b"[]", b"null", b"{}", b'{"data": {}, "meta": {}}', b'{"error": "no such account", "meta": null}'),
+        encode(document([])),
+    ],
+)
 def test_auto_takes_the_snapshot_where_the_api_is_gone(
     api: Api, answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.answers[extract.PROBE_ADDRESS] = answer
+    api.answers[PROBE_ADDRESS] = answer
     assert choice(api) == "snapshot"
-    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "API unavailable: shipped snapshot used"
+    assert [(record.message, vars(record)["api"]) for record in caplog.records if record.levelname == "WARNING"] == [
+        ("API unavailable: shipped snapshot used", api.url)
     ]
+
+
+def test_auto_takes_the_snapshot_where_a_login_page_answers(api: Api) -> None:
+    api.answers[PROBE_ADDRESS] = in_turn((302, b"", {"Location": f"{api.url}/login"}))
+    api.answers["login"] = b"<html>Who are you?</html>"
+    assert choice(api) == "snapshot"
 
 
 def test_auto_takes_the_snapshot_where_nothing_listens_or_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_auto({"COVID_ETL_API_URL": "http://127.0.0.1:9"}, loaded_from_api=False) == "snapshot"
     assert resolve_auto({"COVID_ETL_API_URL": "http://nowhere.invalid"}, loaded_from_api=False) == "snapshot"
-    monkeypatch.setattr(extract, "PROBE_SECONDS", (0.2, 0.2))
-    with RawServer(b"", pause=2) as server:
-        assert resolve_auto({"COVID_ETL_API_URL": server.url}, loaded_from_api=False) == "snapshot"
+    monkeypatch.setattr(choose, "PROBE_SECONDS", (0.2, 0.2))
+    for sent in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"):
+        with RawServer(sent, pause=0.3) as server:
+            assert resolve_auto({"COVID_ETL_API_URL": server.url}, loaded_from_api=False) == "snapshot"
 
 
 def test_auto_never_puts_the_snapshot_over_what_the_api_gave(api: Api) -> None:

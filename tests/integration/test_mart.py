@@ -400,16 +400,21 @@ EMPTY = (calculated_differences, revision_history)
 
 
 @pytest.fixture(scope="session")
-def snapshot(server_dsn: str, loaded_template: str) -> Iterator[Star]:
-    """The whole shipped history, which no test of views changes."""
-    with copied(server_dsn, loaded_template) as dsn, database.connect(config.Database(dsn)) as conn:
+def snapshot(loaded_dsn: str) -> Iterator[Star]:
+    """The whole shipped history."""
+    with database.connect(config.Database(loaded_dsn)) as conn:
         yield read(conn)
 
 
-@pytest.fixture
-def edges(conn: Connection, tmp_path: Path) -> Star:
+@pytest.fixture(scope="session")
+def edges(server_dsn: str, schema_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Star]:
     """A gap, a fall, nulls, first days, a turn of the year with a week 53, a state that stopped, odd figures."""
-    warehouse = Warehouse(conn, tmp_path)
+    with copied(server_dsn, schema_template) as dsn, database.connect(config.Database(dsn)) as conn:
+        load_edges(Warehouse(conn, tmp_path_factory.mktemp("edges")))
+        yield read(conn)
+
+
+def load_edges(warehouse: Warehouse) -> None:
     first = date(2020, 12, 17)
     california: dict[str, Row] = {
         str(first + n * DAY): {
@@ -442,7 +447,6 @@ def edges(conn: Connection, tmp_path: Path) -> Star:
     nation = [nation_day(day, cases__total=905)["data"] for day in ("2021-01-03", "2021-01-04")]
     warehouse.publish("us/daily.json", document(nation))
     assert warehouse.load(locations="us,ca,ny").exit_code == 0
-    return read(conn)
 
 
 def compare(star: Star, expected: Callable[[Star], Iterator[Row]]) -> int:

@@ -7,10 +7,13 @@ import pytest
 
 from etl.database.connection import Connection, fetch_all
 from etl.errors import SourceError
-from etl.extract.http import DirectorySource, HttpSource
-from etl.extract.mirror import MANIFEST, Mirror, Mirrored, write_atomically
+from etl.extract.choose import open_source
+from etl.extract.directory import DirectorySource
+from etl.extract.http import HttpSource
+from etl.extract.mirror import MANIFEST, Mirror
+from etl.files import write_atomically
 from etl.run.pipeline import LoadOptions, run
-from tests.conftest import Api
+from tests.conftest import Api, Command
 from tests.documents import document, encode, nation_day, snapshot, state_history
 from tests.integration.test_load import days, states_json
 
@@ -27,9 +30,10 @@ def small(api: Api) -> Api:
     return api
 
 
-def mirror(api: Api, folder: Path, *, single_days: bool = False) -> Mirrored:
+def mirror(api: Api, folder: Path, *, single_days: bool = False) -> Mirror:
     made = Mirror(HttpSource(api.url, "test", 2), folder, 2, lambda *_: None)
-    return made.update(single_days=single_days)
+    made.update(single_days=single_days)
+    return made
 
 
 def files(folder: Path) -> set[str]:
@@ -38,7 +42,7 @@ def files(folder: Path) -> set[str]:
 
 def test_everything_is_saved_as_received(small: Api, tmp_path: Path) -> None:
     result = mirror(small, tmp_path)
-    assert (result.counts, result.exit_code) == ({"written": 3}, 0)
+    assert (result.counts, result.failed) == ({"written": 3}, {})
     assert files(tmp_path) == {"states.json.gz", "us/daily.json.gz", "states/ca/daily.json.gz", MANIFEST}
     for address in ("states.json", "us/daily.json", "states/ca/daily.json"):
         body = gzip.decompress((tmp_path / f"{address}.gz").read_bytes())
@@ -78,11 +82,17 @@ def test_a_document_that_fails_is_named_and_fetched_the_next_time(small: Api, tm
     answer = small.answers["us/daily.json"]
     small.answers["us/daily.json"] = 403
     result = mirror(small, tmp_path)
-    assert (result.counts, result.failed, result.exit_code) == (
-        {"written": 2, "failed": 1}, {"us/daily.json": "status 403"}, 3,
-    )  # fmt: skip
+    assert (result.counts, result.failed) == ({"written": 2, "failed": 1}, {"us/daily.json": "status 403"})
     small.answers["us/daily.json"] = answer
     assert mirror(small, tmp_path).counts == {"written": 1, "not_modified": 2}
+
+
+def test_the_command_ends_with_3_and_names_what_it_could_not_save(
+    small: Api, command: Command, tmp_path: Path
+) -> None:
+    small.answers["us/daily.json"] = 403
+    result = command("mirror", str(tmp_path / "copy"), "--source", small.url)
+    assert (result.returncode, "failed: us/daily.json: status 403\n" in result.stdout) == (3, True)
 
 
 def test_without_the_list_of_states_there_is_no_mirror(small: Api, tmp_path: Path) -> None:
@@ -91,11 +101,28 @@ def test_without_the_list_of_states_there_is_no_mirror(small: Api, tmp_path: Pat
         mirror(small, tmp_path)
 
 
-def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
-    from etl.extract.http import open_source
+@pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b'{"us/daily.json": 5}', b"\xff"])
+def test_a_manifest_that_cannot_be_read_is_made_again(small: Api, tmp_path: Path, manifest: bytes) -> None:
+    mirror(small, tmp_path)
+    written = (tmp_path / MANIFEST).read_bytes()
+    (tmp_path / MANIFEST).write_bytes(manifest)
+    assert mirror(small, tmp_path).counts == {"written": 3}
+    assert (tmp_path / MANIFEST).read_bytes() == written
 
-    result = Mirror(open_source("snapshot", {}, 2), tmp_path, 2, lambda *_: None).update(single_days=False)
-    assert result.counts == {"written": 58}
+
+def test_no_file_is_written_outside_of_the_folder(small: Api, tmp_path: Path) -> None:
+    state = small.answers["states.json"]["data"][0]
+    small.answers["states.json"] = document([state, state | {"state_code": "../../outside"}])
+    small.answers["us/daily.json"] = document([{"date": "../../../outside"}])
+    small.answers["/outside/daily.json"] = small.answers["/outside.json"] = document([])
+    assert mirror(small, tmp_path / "one/two", single_days=True).counts["written"] == 5
+    assert {name for name in files(tmp_path) if not name.startswith("one/two/")} == set()
+
+
+def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
+    made = Mirror(open_source("snapshot", {}, 2), tmp_path, 2, lambda *_: None)
+    made.update(single_days=False)
+    assert made.counts == {"written": 58}
     assert DirectorySource(tmp_path, "x").fetch("us/daily.json").body == snapshot("us/daily.json")
     assert run(conn, LoadOptions(source=str(tmp_path), locations="us,vi"), {}).exit_code == 0
     assert fetch_all(conn, "select count(*) from cases_fact") == [(777,)]

@@ -2,6 +2,8 @@
 
 from datetime import date, timedelta
 
+import pytest
+
 from etl import config
 from etl.database import connection as database
 from etl.database.connection import Connection, fetch_all
@@ -44,10 +46,8 @@ def test_the_shipped_history_raises_no_alarm(loaded_dsn: str) -> None:
         ) == [("nation", 16, 14, 7), ("state", 16, 14, 14)]
 
 
+@pytest.mark.slow
 def test_a_load_day_by_day_raises_no_alarm_and_ends_with_the_same_star(conn: Connection, loaded_dsn: str) -> None:
-    with conn.cursor() as cursor:
-        # 420 runs: what is tested is not whether the disk keeps each of them.
-        cursor.execute("set synchronous_commit = off")
     day = FIRST
     while day <= SERIES_END:
         summary = run(conn, LoadOptions(source="snapshot", day=day, locations=FOUR), {})

@@ -13,8 +13,8 @@ from etl.database import connection as database
 from etl.database import embedded as server
 from etl.database import schema
 from etl.database.connection import Connection, fetch_all, fetch_one
-from etl.errors import DatabaseError
-from etl.load.document import FACT_STAMPS, REPORT_STAMPS
+from etl.errors import UsageError
+from etl.load.merge import FACT_STAMPS, REPORT_STAMPS
 from etl.transform.declaration import (
     CALCULATED,
     DETAIL_TABLE,
@@ -254,21 +254,21 @@ def test_each_file_also_runs_by_hand_with_psql(empty_dsn: str) -> None:
 def test_a_schema_made_by_hand_is_refused_with_a_reason(empty: Connection) -> None:
     with empty.cursor() as cursor:
         cursor.execute("create schema ops")
-    with pytest.raises(DatabaseError, match=r"000_operations\.sql cannot be applied.*use an empty database"):
+    with pytest.raises(UsageError, match=r"000_operations\.sql cannot be applied.*use an empty database"):
         schema.upgrade(empty)
 
 
 def test_a_schema_of_a_newer_version_is_refused(conn: Connection) -> None:
     with conn.cursor() as cursor:
         cursor.execute("insert into ops.migration (file, checksum) values ('migrations/999_future.sql', 'x')")
-    with pytest.raises(DatabaseError, match=r"newer version.*migrations/999_future\.sql.*upgrade the program"):
+    with pytest.raises(UsageError, match=r"newer version.*migrations/999_future\.sql.*upgrade the program"):
         schema.upgrade(conn)
 
 
 def test_an_applied_file_that_has_changed_is_refused(conn: Connection) -> None:
     with conn.cursor() as cursor:
         cursor.execute("update ops.migration set checksum = 'x' where file = 'ddl/020_facts.sql'")
-    with pytest.raises(DatabaseError, match=r"sql/ddl/020_facts\.sql has changed since it was applied"):
+    with pytest.raises(UsageError, match=r"sql/ddl/020_facts\.sql has changed since it was applied"):
         schema.upgrade(conn)
 
 
@@ -307,7 +307,7 @@ def test_a_file_that_fails_leaves_nothing_behind(
 
 
 def test_without_the_schema_a_command_says_what_to_run(empty: Connection) -> None:
-    with pytest.raises(DatabaseError, match=r"run `main\.py load` or `main\.py init-db` first"):
+    with pytest.raises(UsageError, match=r"run `main\.py load` or `main\.py init-db` first"):
         schema.require(empty)
 
 

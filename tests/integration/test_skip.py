@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from etl.errors import UsageError
-from etl.load import skip
-from etl.run import rejected
-from etl.run.replay import prune, replay
+from etl.load import events, rules
+from etl.run import replay
+from etl.run.prune import prune
 from etl.transform.declaration import TABLES
 from tests.documents import nation_day, plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
@@ -41,74 +41,74 @@ def star(warehouse: Warehouse) -> dict[str, Any]:
 def test_a_poison_report_is_passed_over_and_what_is_known_of_its_day_stays(warehouse: Warehouse) -> None:
     load(warehouse, 1, 2, 3)
     assert load(warehouse, 10, "poison", 30).exit_code == 5
-    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "a word")
-    assert (made.location, made.date, made.reason, made.until) == ("CA", "2021-01-02", "a word", None)
+    (made,) = rules.skip(warehouse.conn, "ca", [POISON], "a word")
+    assert (made.location, made.day, made.reason, made.until) == ("CA", POISON, "a word", None)
     done = warehouse.load()
     assert (done.exit_code, counted(done), done.revisions) == (0, {"loaded": 1}, 2)
     assert totals(warehouse) == [10, 2, 30]
-    assert rejected.open_rejections(warehouse.conn) == []
+    assert events.open_rejections(warehouse.conn) == []
     assert counted(warehouse.load()) == {"unchanged": 1}
 
 
 def test_an_undone_tombstone_lets_the_report_in_again(warehouse: Warehouse) -> None:
     load(warehouse, 1, 2, 3)
-    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "to see")
+    (made,) = rules.skip(warehouse.conn, "ca", [POISON], "to see")
     load(warehouse, 1, 20, 3)
     assert totals(warehouse) == [1, 2, 3]
-    assert skip.undo(warehouse.conn, made.tombstone_id).until
+    assert rules.undo(warehouse.conn, made.tombstone_id)[0].until
     warehouse.load()
     assert totals(warehouse) == [1, 20, 3]
     with pytest.raises(UsageError, match="no tombstone 1 holds"):
-        skip.undo(warehouse.conn, made.tombstone_id)
+        rules.undo(warehouse.conn, made.tombstone_id)
 
 
 def test_a_tombstoned_day_and_location_are_not_asked_for(warehouse: Warehouse) -> None:
-    skip.skip(warehouse.conn, "us", [POISON], "broken")
+    rules.skip(warehouse.conn, "us", [POISON], "broken")
     warehouse.publish("us/daily/2021-01-02.json", nation_day("2021-01-02"))
     warehouse.publish("us/daily/2021-01-03.json", nation_day("2021-01-03"))
     assert counted(warehouse.load(day=POISON, locations="us")) == {"skipped": 1}
     assert counted(warehouse.load(day=date(2021, 1, 3), locations="us")) == {"loaded": 1}
-    skip.skip(warehouse.conn, "us", [], "all of it")
+    rules.skip(warehouse.conn, "us", [], "all of it")
     done = warehouse.load(day=date(2021, 1, 3), locations="us")
     assert (done.exit_code, counted(done)) == (0, {"skipped": 1})
 
 
 def test_a_day_that_is_nowhere_published_stays_so_beside_one_that_is_skipped(warehouse: Warehouse) -> None:
-    skip.skip(warehouse.conn, "us", [POISON], "broken")
+    rules.skip(warehouse.conn, "us", [POISON], "broken")
     done = warehouse.load(day=POISON, locations="us,ca")
     assert (done.exit_code, counted(done)) == (4, {"skipped": 1, "not_published": 1})
 
 
 def test_a_passed_over_day_is_no_withdrawal(warehouse: Warehouse) -> None:
     load(warehouse, 1, 2)
-    skip.skip(warehouse.conn, "ca", [date(2021, 1, 1), POISON], "both")
+    rules.skip(warehouse.conn, "ca", [date(2021, 1, 1), POISON], "both")
     assert load(warehouse, 1, "x", 3).exit_code == 0
     assert totals(warehouse) == [1, 2, 3]
 
 
 def test_a_replay_passes_over_what_its_loads_passed_over(warehouse: Warehouse) -> None:
     load(warehouse, 1, 2, 3)
-    (made,) = skip.skip(warehouse.conn, "ca", [POISON], "poison")
+    (made,) = rules.skip(warehouse.conn, "ca", [POISON], "poison")
     load(warehouse, 10, "poison", 30)
-    skip.undo(warehouse.conn, made.tombstone_id)
+    rules.undo(warehouse.conn, made.tombstone_id)
     load(warehouse, 10, 20, 30)
-    skip.skip(warehouse.conn, "ca", [date(2021, 1, 3)], "later")
+    rules.skip(warehouse.conn, "ca", [date(2021, 1, 3)], "later")
     before = star(warehouse)
-    done = replay(warehouse.conn, "ca", lambda *_: None)
+    done = replay.replay(warehouse.conn, "ca")
     assert (done.exit_code, star(warehouse)) == (0, before)
     assert totals(warehouse) == [10, 20, 30]
 
 
 def test_an_unknown_location_is_not_passed_over(warehouse: Warehouse) -> None:
     with pytest.raises(UsageError, match="unknown XX"):
-        skip.skip(warehouse.conn, "xx", [], "why")
+        rules.skip(warehouse.conn, "xx", [], "why")
 
 
 # --- rejected documents ---
 
 
-def reasons(warehouse: Warehouse) -> list[str]:
-    return [each.reason for each in rejected.open_rejections(warehouse.conn)]
+def reasons(warehouse: Warehouse) -> list[str | None]:
+    return [each.reason for each in events.open_rejections(warehouse.conn)]
 
 
 def test_a_rejected_document_is_open_until_a_sound_one_speaks_of_its_days(warehouse: Warehouse) -> None:
@@ -135,8 +135,8 @@ def test_every_rejected_document_loads_in_its_order_after_a_fix(warehouse: Wareh
     load(warehouse, 1, 2)
     load(warehouse, 10, "x")
     load(warehouse, 100, "x")
-    skip.skip(warehouse.conn, "ca", [POISON], "x")
-    done = rejected.replay_rejected(warehouse.conn, None)
+    rules.skip(warehouse.conn, "ca", [POISON], "x")
+    done = replay.replay_rejected(warehouse.conn, None)
     assert (done.exit_code, counted(done), done.revisions) == (0, {"loaded": 2}, 2)
     assert warehouse.rows("select total_cases from history.cases_fact_revision order by known_to") == [(1,), (10,)]
     assert (totals(warehouse), reasons(warehouse)) == ([100, 2], [])
@@ -149,12 +149,12 @@ def test_every_rejected_document_loads_in_its_order_after_a_fix(warehouse: Wareh
 def test_one_document_can_be_chosen_and_one_that_is_still_broken_stays_open(warehouse: Warehouse) -> None:
     load(warehouse, 1, "x")
     load(warehouse, 1, "yy")
-    numbers = [each.document_load_id for each in rejected.open_rejections(warehouse.conn)]
-    done = rejected.replay_rejected(warehouse.conn, numbers[0])
+    numbers = [each.document_load_id for each in events.open_rejections(warehouse.conn)]
+    done = replay.replay_rejected(warehouse.conn, numbers[0])
     assert (done.exit_code, counted(done)) == (5, {"rejected": 1})
-    assert [each.document_load_id for each in rejected.open_rejections(warehouse.conn)] == numbers
+    assert [each.document_load_id for each in events.open_rejections(warehouse.conn)] == numbers
     with pytest.raises(UsageError, match="no rejected document 99 is open"):
-        rejected.replay_rejected(warehouse.conn, 99)
+        replay.replay_rejected(warehouse.conn, 99)
 
 
 def test_what_a_later_document_has_overtaken_is_left(warehouse: Warehouse) -> None:
@@ -162,8 +162,8 @@ def test_what_a_later_document_has_overtaken_is_left(warehouse: Warehouse) -> No
     load(warehouse, 10, "x")
     warehouse.publish("states/ca/2021-01-01.json", {"meta": history(5)["meta"], "data": history(5)["data"][0]})
     warehouse.load(day=date(2021, 1, 1))
-    skip.skip(warehouse.conn, "ca", [POISON], "x")
-    done = rejected.replay_rejected(warehouse.conn, None)
+    rules.skip(warehouse.conn, "ca", [POISON], "x")
+    done = replay.replay_rejected(warehouse.conn, None)
     assert (counted(done), totals(warehouse)) == ({"stale": 1}, [5, 2])
     assert len(reasons(warehouse)) == 1
 
@@ -184,7 +184,7 @@ def test_pruning_keeps_the_bytes_of_what_is_open(warehouse: Warehouse) -> None:
 
 def test_what_is_passed_over_is_rejected_no_longer(warehouse: Warehouse) -> None:
     load(warehouse, 1, "x")
-    skip.skip(warehouse.conn, "ca", [], "all of it")
+    rules.skip(warehouse.conn, "ca", [], "all of it")
     assert reasons(warehouse) == []
     assert counted(warehouse.load()) == {"skipped": 1}
 

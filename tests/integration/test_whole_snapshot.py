@@ -98,6 +98,7 @@ def loaded_cells(conn: Connection) -> dict[Cell, Any]:
     return {cell: value for cell, value in cells.items() if value is not None}
 
 
+@pytest.mark.slow
 def test_every_published_value_is_in_the_database_and_nothing_else(loaded: Connection) -> None:
     published, found = published_cells(), loaded_cells(loaded)
     assert len(published) > 1_000_000

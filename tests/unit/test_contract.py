@@ -1,3 +1,4 @@
+import contextlib
 import json
 import subprocess
 import sys
@@ -6,11 +7,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etl.config import ROOT
 from etl.errors import ContractError, DocumentError
 from etl.transform.contract import Document, Expected, decode, newest_day
 from etl.transform.declaration import NATION, STATE
+from etl.transform.departures import DepartureError
 from etl.transform.drift import Alias, Change
 from tests.documents import Json, document, encode, nation_day, plant, pluck, report, snapshot, state_history
 
@@ -33,7 +37,7 @@ def test_a_sound_document_decodes_to_typed_records() -> None:
     found = of(nation_day("2021-03-07", cases__total=28756489, cases__total__calculated__population_percent=8.6932))
     assert found.meta.build_time == datetime(2021, 5, 3, 21, 28, 51, 488000, tzinfo=UTC)
     assert found.meta.field_definitions[0].field is None
-    assert found.meta.field_definitions[1].prior_names == ["dateModified"]
+    assert found.meta.field_definitions[1].prior_names == ("dateModified",)
     (only,) = found.reports
     assert (only.date, only.states, only.cases.total.value) == (DAY, 56, 28756489)
     assert only.cases.total.calculated.population_percent == 8.6932
@@ -68,10 +72,10 @@ def test_links_are_optional() -> None:
             "data.cases.total.calculated.seven_day_change_percent: expected number >= -100.0",
         ),
         ("data.states", None, "data.states: expected integer, got null"),
-        ("data.date", "2021-02-30", "data.date: invalid rfc3339 encoded date"),
-        ("data.date", "20210307", "data.date: invalid rfc3339 encoded date"),
+        ("data.date", "2021-02-30", "data.date: invalid rfc3339 encoded date '2021-02-30'"),
+        ("data.date", "20210307", "data.date: invalid rfc3339 encoded date '20210307'"),
         ("data", [], "data: expected object, got array"),
-        ("meta.build_time", "yesterday", "meta.build_time: invalid rfc3339 encoded datetime"),
+        ("meta.build_time", "yesterday", "meta.build_time: invalid rfc3339 encoded datetime 'yesterday'"),
         ("meta.build_time", "2021-05-03T21:28:51", "meta.build_time: expected datetime with a timezone component"),
     ],
 )
@@ -139,6 +143,68 @@ def test_a_document_cut_off_behind_a_broken_value_is_a_failure_of_the_source() -
         of(body)
 
 
+def test_a_name_that_postgres_cannot_hold_is_rejected() -> None:
+    with pytest.raises(ContractError, match=r"^data\.x\\0y: has a NUL in its name$"):
+        of(changed("data.x\0y", 1))
+
+
+@pytest.mark.parametrize(
+    "instant",
+    ["0001-12-31T23:59:59Z", "9999-01-01T00:00:00Z", "2021-03-07T00:00:00+16:00", "2021-03-07T00:00:00-23:59"],
+)
+def test_a_time_that_python_and_postgres_cannot_both_hold_is_rejected(instant: str) -> None:
+    with pytest.raises(ContractError, match="which the database cannot hold") as error:
+        of(state_history("CA", {"2021-01-01": {"meta__updated": instant}, "2021-01-02": {}}), CALIFORNIA)
+    assert error.value.days == ("2021-01-01",)
+    with pytest.raises(ContractError, match="^meta.build_time is .*, which the database cannot hold$"):
+        of(changed("meta.build_time", instant))
+
+
+@pytest.mark.parametrize("data", [5, "x", None, True, [5], [[]], {"date": {}}])
+@pytest.mark.parametrize("expected", [NATION_DAY, CALIFORNIA])
+def test_data_of_any_type_is_rejected(data: Any, expected: Expected) -> None:
+    with pytest.raises(ContractError):
+        of(changed("data", data), expected)
+
+
+def mutated(draw: st.DrawFn, value: Any) -> Any:
+    """JSON in which some parts are anything."""
+    if draw(st.integers(0, 30)) == 0:
+        return draw(ANYTHING)
+    if isinstance(value, dict):
+        return {name: mutated(draw, part) for name, part in value.items()}
+    return [mutated(draw, part) for part in value] if isinstance(value, list) else value
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda some: st.lists(some, max_size=2) | st.dictionaries(st.text(max_size=3), some, max_size=2),
+    max_leaves=3,
+)
+DOCUMENTS = (
+    nation_day("2021-03-07", cases__total=5),
+    document([report(STATE, "2021-01-02"), report(STATE, "2021-01-01")]),
+)
+RULED = Expected(
+    STATE, "CA", None, (Alias("cases.total", "tests.pcr"), Alias("outcomes", None)), frozenset({date(2021, 1, 1)})
+)
+
+
+@given(st.data())
+def test_decoding_ends_in_one_of_its_two_errors_or_in_records(data: st.DataObject) -> None:
+    content = data.draw(st.composite(mutated)(data.draw(st.sampled_from(DOCUMENTS))))
+    body = bytearray(encode(content))
+    for place in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=2)):
+        body[place] = data.draw(st.integers(0, 255))
+    for expected in (NATION_DAY, CALIFORNIA, RULED):
+        with contextlib.suppress(ContractError, DocumentError):
+            decode(bytes(body), expected)
+
+
 def test_nesting_that_exhausts_the_decoder_is_rejected() -> None:
     deep = b'{"meta":' + b"[" * 100_000
     with pytest.raises(ContractError, match="nested too deeply"):
@@ -203,14 +269,14 @@ def test_the_data_hash_tells_values_and_new_paths_apart() -> None:
 RACE = """
 import sys, threading
 from datetime import date
-from etl.transform import contract
+from etl.transform import contract, records
 from etl.transform.declaration import STATE
 from tests.documents import document, encode, report
 
 sys.setswitchinterval(1e-6)
 body = encode(document(report(STATE, "2021-01-02", "CA")))
 for _ in range(60):
-    for made in (contract._decoder, contract._document_type, contract.report_tree):
+    for made in (records.decoder, records.report_tree):
         made.cache_clear()
     expected = contract.Expected(STATE, "CA", date(2021, 1, 2))
     threads = [threading.Thread(target=contract.decode, args=(body, expected)) for _ in range(8)]
@@ -229,8 +295,8 @@ def test_the_first_documents_may_be_decoded_by_many_threads_at_once() -> None:
 # --- drift and the rules that the database adds ---
 
 
-def shown(content: Any, expected: Expected = CALIFORNIA) -> ContractError:
-    with pytest.raises(ContractError) as error:
+def shown(content: Any, expected: Expected = CALIFORNIA) -> DepartureError:
+    with pytest.raises(DepartureError) as error:
         of(content, expected)
     return error.value
 
@@ -265,6 +331,14 @@ def test_the_reports_that_are_broken_are_named_unless_all_are() -> None:
     assert shown(content).days == ()
 
 
+def test_text_that_is_no_date_is_not_named_as_a_day() -> None:
+    content = two_days()
+    content["data"][0]["date"] = "2021-01-02; rm -r .\0"
+    error = shown(content)
+    assert str(error) == "data.date: invalid rfc3339 encoded date '2021-01-02; rm -r .\\x00'"
+    assert error.days == ()
+
+
 def test_a_report_that_is_passed_over_breaks_nothing() -> None:
     content = two_days()
     plant(content["data"][0], "cases.total.value", "x")
@@ -297,6 +371,14 @@ def test_an_alias_is_read_in_the_place_of_a_path_that_is_not_there(path: str, pu
     assert found.changes == ()
     # Where the path is there, it counts.
     assert [row.cases.total.value for row in of(two_days(), aliased).reports] == [2, 1]
+
+
+def test_an_alias_is_no_help_where_its_place_is_taken() -> None:
+    content = two_days()
+    for row in content["data"]:
+        row |= {"cases": 5, "infections": {"value": 1}}
+    aliased = Expected(STATE, "CA", aliases=(Alias("cases.total", "infections"),))
+    assert str(shown(content, aliased)).startswith("data.cases: expected object, got integer")
 
 
 def test_the_data_hash_is_that_of_the_data_as_published() -> None:
@@ -334,7 +416,7 @@ def test_what_is_new_in_the_meta_is_noticed_too() -> None:
 def test_definitions_that_cannot_be_read_explain_nothing() -> None:
     content = renamed(two_days(), "cases", "infections")
     content["meta"]["field_definitions"] = [{"name": 5}]
-    assert [each.change for each in shown(content).changes or ()] == [
+    assert [change.change for change in shown(content).changes] == [
         "path gone", "path added", "definitions unreadable",
     ]  # fmt: skip
 

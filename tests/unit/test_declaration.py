@@ -1,9 +1,12 @@
+from datetime import date
+
 from etl.transform.declaration import (
     DETAIL_TABLE,
     NATION,
     STATE,
     TABLES,
     column_paths,
+    days_in_words,
     processing_key,
     value_columns,
 )
@@ -53,3 +56,10 @@ def test_the_shapes_feed_every_table() -> None:
 def test_the_processing_key_is_stable_within_a_version() -> None:
     assert processing_key() == processing_key()
     assert len(processing_key()) == 64
+
+
+def test_days_are_said_in_words() -> None:
+    first, last = date(2020, 1, 1), date(2029, 12, 31)
+    assert [days_in_words(first, last), days_in_words(first, first), days_in_words(first, date(2020, 1, 2))] == [
+        "all days", "2020-01-01", "2020-01-01 to 2020-01-02",
+    ]  # fmt: skip

@@ -1,9 +1,9 @@
 import pytest
 
-from etl.transform.contract import FieldDefinition as Definition
 from etl.transform.drift import Change, compare_definitions, explain_gone
+from etl.transform.records import FieldDefinition as Definition
 
-CASES = Definition("Confirmed Cases", False, ["positiveCasesViral"], "cases.confirmed")
+CASES = Definition("Confirmed Cases", "cases.confirmed", prior_names=("positiveCasesViral",))
 DISCHARGES = Definition("Hospital discharges")
 
 
@@ -28,19 +28,19 @@ def test_the_same_definitions_in_another_order_are_no_news() -> None:
             [Change("definition", "definition added", "cases.again", after="Reinfections")],
         ),
         (
-            [Definition("Confirmed Cases", True, ["positiveCasesViral"], "cases.confirmed"), DISCHARGES],
+            [Definition("Confirmed Cases", "cases.confirmed", True, ("positiveCasesViral",)), DISCHARGES],
             [Change("definition", "definition deprecated", "cases.confirmed")],
         ),
         (
-            [Definition("Cases", False, ["positiveCasesViral"], "cases.confirmed"), DISCHARGES],
+            [Definition("Cases", "cases.confirmed", False, ("positiveCasesViral",)), DISCHARGES],
             [Change("definition", "definition retitled", "cases.confirmed", "Confirmed Cases", "Cases")],
         ),
         (
-            [Definition("Confirmed Cases", False, ["a", "b"], "cases.confirmed"), DISCHARGES],
+            [Definition("Confirmed Cases", "cases.confirmed", False, ("a", "b")), DISCHARGES],
             [Change("definition", "prior names changed", "cases.confirmed", "positiveCasesViral", "a, b")],
         ),
         (
-            [Definition("Infections", False, ["positiveCasesViral", "cases.confirmed"], "infections"), DISCHARGES],
+            [Definition("Infections", "infections", False, ("positiveCasesViral", "cases.confirmed")), DISCHARGES],
             [
                 Change("definition", "definition renamed", "infections", "cases.confirmed"),
                 Change("definition", "definition retitled", "infections", "Confirmed Cases", "Infections"),
@@ -61,7 +61,7 @@ def test_a_changed_definition_is_named_for_what_it_is(seen: list[Definition], ch
 
 
 def test_a_definition_that_is_no_longer_deprecated_is_restored() -> None:
-    old = Definition("Cases", True, field="cases")
+    old = Definition("Cases", "cases", True)
     assert compare_definitions([old], [Definition("Cases", field="cases")]) == [
         Change("definition", "definition restored", "cases")
     ]
@@ -83,26 +83,33 @@ def gone(path: str) -> Change:
     [
         (
             ["infections"],
-            Definition("Infections", field="infections", prior_names=["cases"]),
+            Definition("Infections", field="infections", prior_names=("cases",)),
             [renamed("cases", "infections")],
         ),
         # The definition of one part tells of the whole, by the ending that both share.
         (
             ["infections"],
-            Definition("Infections", field="infections.confirmed", prior_names=["positive", "cases.confirmed"]),
+            Definition(
+                "Infections",
+                field="infections.confirmed",
+                prior_names=(
+                    "positive",
+                    "cases.confirmed",
+                ),
+            ),
             [renamed("cases", "infections")],
         ),
         # Or of that part only, where the endings differ.
         (
             ["infections"],
-            Definition("Infections", field="infections.sure", prior_names=["cases.confirmed"]),
+            Definition("Infections", field="infections.sure", prior_names=("cases.confirmed",)),
             [gone("cases.total"), renamed("cases.confirmed", "infections.sure")],
         ),
         # A name that the data does not have is no help,
-        (["others"], Definition("Infections", field="infections", prior_names=["cases"]), [gone("cases")]),
+        (["others"], Definition("Infections", field="infections", prior_names=("cases",)), [gone("cases")]),
         # nor is a definition of something else.
-        (["infections"], Definition("Infections", field="infections", prior_names=["tests"]), [gone("cases")]),
-        (["infections"], Definition("Infections", prior_names=["cases"]), [gone("cases")]),
+        (["infections"], Definition("Infections", field="infections", prior_names=("tests",)), [gone("cases")]),
+        (["infections"], Definition("Infections", prior_names=("cases",)), [gone("cases")]),
     ],
 )
 def test_a_path_is_renamed_as_far_as_a_definition_says_so(

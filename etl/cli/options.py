@@ -1,0 +1,128 @@
+"""The options of the commands: their words, their types, and the variables that take the place of a default."""
+
+import argparse
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, NoReturn
+
+from etl.errors import UsageError
+from etl.logs import FORMATS
+
+# Where "today" is: the source was an American project. A day's figures came out in the afternoon there.
+TIME_ZONE = "America/New_York"
+ALL = "all"
+# The options that a variable can set; it is read by the commands that have the option.
+VARIABLES = {
+    "--source": "COVID_ETL_SOURCE",
+    "--jobs": "COVID_ETL_JOBS",
+    "--wait": "COVID_ETL_WAIT",
+    "--log-format": "COVID_ETL_LOG_FORMAT",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options may take their defaults from variables, and whose errors are `UsageError`."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        kwargs |= {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**kwargs)
+        self.environ = environ or {}
+
+    def error(self, message: str) -> NoReturn:
+        """Says on one line what was wrong."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def option(self, flag: str, text: str, *, variable: str | None = None, **kwargs: Any) -> None:
+        """Adds an option; a variable's value, if set and not empty, takes the place of its default."""
+        variable = variable or VARIABLES.get(flag)
+        if variable and (value := self.environ.get(variable)):
+            kwargs["default"] = _checked(variable, value, kwargs)
+        self.add_argument(flag, help=f"{text} [{variable}]" if variable else text, **kwargs)
+
+    def switch(self, flag: str, text: str) -> None:
+        """Adds an option without a value."""
+        self.option(flag, text, action="store_true")
+
+    def shared(self, *flags: str) -> None:
+        """Adds options that other commands have, too."""
+        for flag in flags:
+            self.option(flag, **SHARED[flag])
+
+
+def _checked(variable: str, value: str, kwargs: dict[str, Any]) -> Any:
+    try:
+        converted = kwargs.get("type", str)(value)
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise UsageError(f"{variable}: {error}") from error
+    if "choices" in kwargs and converted not in kwargs["choices"]:
+        raise UsageError(f"{variable} is {value!r}; expected one of {', '.join(kwargs['choices'])}")
+    return converted
+
+
+# --- types ---
+
+
+def day(text: str) -> date:
+    """A day as YYYY-MM-DD alone: `date.fromisoformat` would also read 20210307 and 2021-W09-7."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; expected YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date of the calendar; expected YYYY-MM-DD") from None
+
+
+def day_or_word(text: str) -> date | str:
+    """A day, `today` or `yesterday` in New York, or the word `latest`."""
+    if text == "latest":
+        return text
+    if text in ("today", "yesterday"):
+        from dateutil.tz import gettz
+
+        today = datetime.now(gettz(TIME_ZONE)).date()
+        return today if text == "today" else today - timedelta(days=1)
+    try:
+        return day(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, latest, yesterday or today") from None
+
+
+def positive(text: str) -> int:
+    """A number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+    return int(text)
+
+
+def positive_or_all(text: str) -> int | str:
+    """A number of 1 or more, or the word `all`."""
+    return text if text == ALL else positive(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, not below 0."""
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return float(text)
+
+
+def selection(text: str) -> str:
+    """Locations in the form in which a run keeps them: in small letters, without spaces."""
+    return ",".join(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+# --- options that several commands have: what argparse is told of each ---
+
+SHARED: dict[str, dict[str, Any]] = {
+    "--database-url": {"metavar": "URL", "text": "postgresql://USER@HOST:PORT/DATABASE [DATABASE_URL]"},
+    "--log-format": {"choices": FORMATS, "default": "text", "text": "log lines on stderr: text or json"},
+    "--locations": {
+        "metavar": "L", "type": selection, "default": ALL,
+        "text": "all, us, states, or codes such as us,ca,ny (default: all)",
+    },
+    "--jobs": {"metavar": "N", "type": positive, "default": 4, "text": "parallel requests (default: 4)"},
+    "--wait": {"metavar": "SECONDS", "type": seconds, "default": 0.0, "text": "wait for another run (default: 0)"},
+    "--json": {"action": "store_true", "text": "print the result as one JSON object"},
+    "--no-progress": {"action": "store_true", "text": "no progress line on the terminal"},
+}  # fmt: skip

@@ -1,0 +1,75 @@
+"""The choice of a source, by the name that `--source` gives, or by asking the API."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from etl import config
+from etl.errors import DocumentError, SourceError, UsageError
+from etl.extract.directory import Dated, DirectorySource
+from etl.extract.source import DECODING_ERRORS, Missing, Source, without_password
+from etl.logs import log
+
+# The words that --source takes besides addresses and folders.
+AUTO, API, SNAPSHOT = "auto", "api", "snapshot"
+# A small document of the series' last day.
+PROBE_ADDRESS = "us/daily/2021-03-07.json"
+PROBE_SECONDS = (3.0, 5.0)
+
+
+class _SingleDay(msgspec.Struct):
+    """The part of a document by which the API is known; the contract asks for more."""
+
+    data: Dated
+
+
+def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
+    """The source that `--source` names, `auto` excepted; raises `UsageError` if it names none."""
+    api = config.api_url(environ)
+    if spec == SNAPSHOT:
+        return DirectorySource(config.SNAPSHOT, SNAPSHOT)
+    if spec == API or spec.startswith(("http://", "https://")):
+        # A run from files does not wait for the libraries of HTTP.
+        from etl.extract.http import HttpSource
+
+        url = api if spec == API else spec.rstrip("/")
+        return HttpSource(url, API if url == api else without_password(url), jobs)
+    folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there")
+    return DirectorySource(folder, str(folder.resolve()))
+
+
+def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
+    """`api`, or `snapshot` where the API is gone.
+
+    Raises `SourceError` where the API is gone and the database has values of it: the snapshot would withdraw those
+    that it lacks.
+    """
+    api = config.api_url(environ)
+    problem = _probe(api)
+    if not problem:
+        return API
+    if loaded_from_api:
+        raise SourceError(
+            f"the API does not answer ({problem}), and this database was loaded from it before: "
+            "try later, or choose with --source snapshot"
+        )
+    log.warning("API unavailable: shipped snapshot used", extra={"api": without_password(api), "reason": problem})
+    return SNAPSHOT
+
+
+def _probe(api: str) -> str | None:
+    """The reason why the API is gone, from one GET without retries; None if it is there or only busy."""
+    from etl.extract.http import BusyError, HttpSource
+
+    try:
+        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
+        msgspec.json.decode(received.body, type=_SingleDay)
+    except BusyError:
+        return None
+    except (Missing, DocumentError, *DECODING_ERRORS) as error:
+        return str(error)
+    return None

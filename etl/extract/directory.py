@@ -1,0 +1,72 @@
+"""A source of files: a directory in the layout of the API."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from etl.errors import DocumentError
+from etl.extract import source
+from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, Received, Validators, compress, decompress
+from etl.transform.locations import history_of
+
+
+class Dated(msgspec.Struct):
+    """A report, of which only the day is read."""
+
+    date: str
+
+
+class _History(msgspec.Struct):
+    meta: msgspec.Raw
+    data: list[msgspec.Raw]
+
+
+class DirectorySource:
+    """A directory of documents, each plain or as `.gz`; a single day without a file is cut from the history.
+
+    `days` returns the single-day documents that the history at an address holds, by day.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.days: Callable[[str], dict[str, Received]] = lru_cache(maxsize=4)(self._cut_into_days)
+
+    def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:  # noqa: ARG002 (files have none)
+        """The document at an address; a single day without a file has its history's `meta` and its row."""
+        try:
+            return self._read(address)
+        except Missing:
+            history, day = history_of(address)
+            if day and (cut := self.days(history).get(day)):
+                return cut
+            raise
+
+    def _read(self, address: str) -> Received:
+        path = self.folder / address
+        try:
+            if path.is_file():
+                return compress(_content(path))
+            return decompress(_content(path.with_name(f"{path.name}.gz")))
+        except FileNotFoundError as error:
+            raise Missing("no such file") from error
+        except OSError as error:
+            raise DocumentError(f"cannot be read: {error.strerror}") from error
+
+    def _cut_into_days(self, history: str) -> dict[str, Received]:
+        """The single-day documents that a history holds, by day as written there; raises as `fetch` does."""
+        try:
+            whole = msgspec.json.decode(self._read(history).body, type=_History)
+            rows = {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
+        except DECODING_ERRORS as error:
+            raise DocumentError(f"{history} has no days to cut: {error}") from error
+        meta = bytes(whole.meta)
+        return {day: compress(b'{"meta":%b,"data":%b}' % (meta, row)) for day, row in rows.items()}
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, or enough of them to see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(source.LARGEST_DOCUMENT + 1)

@@ -1,0 +1,90 @@
+"""A request for one document, and the load that may have answered it before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from etl.database.connection import Connection, read_sql, rows_of
+from etl.extract.source import NOTHING_KNOWN, Validators
+from etl.load.rules import LocationRules
+from etl.transform.contract import Expected
+from etl.transform.declaration import FIRST_DAY, LAST_DAY
+from etl.transform.locations import Location
+
+
+@dataclass(frozen=True, slots=True)
+class LastLoad:
+    """The last event for any day of a document that is asked for: a row of `sql/load/last_loads.sql`.
+
+    A document with the same data `is_no_news`: it was read under the same rules, for as many days.
+    """
+
+    address: str
+    source: str
+    data_hash: str | None
+    sha256: str
+    document_load_id: int
+    etag: str | None
+    last_modified: str | None
+    is_no_news: bool
+    own_build_time: datetime | None
+    location_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One document of a source: a history, or a single `day`; with the days wanted of it, and the rules for it."""
+
+    source: str
+    location: Location
+    rules: LocationRules
+    day: date | None
+    first_day: date
+    last_day: date
+
+    @property
+    def address(self) -> str:
+        """Its place below the source."""
+        return self.location.address(self.day)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything in the document is wanted."""
+        return self.day is not None or (self.first_day, self.last_day) == (FIRST_DAY, LAST_DAY)
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether everything in the document is to be passed over."""
+        return self.rules.is_skipped or self.day in self.rules.skipped_days
+
+    @property
+    def passed_over(self) -> str | None:
+        """The reports of the document that are passed over, in words; None if none are."""
+        days = sorted(day for day in self.rules.skipped_days if self.first_day <= day <= self.last_day)
+        if self.rules.is_skipped:
+            return f"{self.location.code} (all days)"
+        return f"{self.location.code} {', '.join(map(str, days))}" if days else None
+
+    @property
+    def expected(self) -> Expected:
+        """The document that would answer it."""
+        rules = self.rules
+        return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
+
+    def validators(self, last: LastLoad | None) -> Validators:
+        """The validators to send: none where an answer of 304 would hide something."""
+        if last and last.is_no_news and last.source == self.source:
+            return Validators(last.etag, last.last_modified)
+        return NOTHING_KNOWN
+
+
+def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:
+    """The last load for each document that is asked for, by its address."""
+    values = {
+        "addresses": [request.address for request in requests],
+        "location_ids": [request.location.location_id for request in requests],
+        "first_days": [request.first_day for request in requests],
+        "last_days": [request.last_day for request in requests],
+        "processing_keys": [request.rules.key for request in requests],
+    }
+    return {last.address: last for last in rows_of(conn, LastLoad, read_sql("load/last_loads.sql"), values)}

@@ -1,0 +1,81 @@
+"""The summary of a run in words: for the terminal, the log and alerts."""
+
+from etl.errors import ExitCode, Outcome
+from etl.run.summary import MOST_SKIPPED_DAYS, Summary
+from etl.transform.declaration import days_in_words
+
+# More documents with one trouble than this are only counted.
+MOST_NAMED = 5
+
+
+def as_text(summary: Summary) -> str:
+    """The summary for people, a few lines."""
+    documents = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in summary.documents.items() if count]
+    run = "dry run, nothing written" if summary.dry_run else f"run {summary.run_id}"
+    word = "nothing published" if summary.exit_code is ExitCode.NOT_PUBLISHED else summary.status
+    days = days_in_words(summary.first_day, summary.last_day)
+    lines = [
+        f"{word} ({run}, exit code {int(summary.exit_code)}) from {summary.source}, {days},"
+        f" locations {summary.locations}, {summary.elapsed:.1f} s",
+        ", ".join([f"documents: {summary.requested} requested", *documents]),
+        *_row_lines(summary),
+        *trouble_lines(summary),
+        *advice(summary),
+        *news_lines(summary),
+        *(f"passed over: {reports}" for reports in summary.passed_over),
+    ]
+    return "\n".join(lines)
+
+
+def _row_lines(summary: Summary) -> list[str]:
+    """Row counts as a table, a line per table of the star."""
+    if not summary.documents[Outcome.LOADED]:
+        return ["rows: none touched"]
+    head = f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}"
+    return [head] + [
+        f"{table:<22}{n.inserted:>10}{n.updated:>10}{n.withdrawn:>10}{n.unchanged:>10}"
+        for table, n in summary.rows.items()
+    ]
+
+
+def trouble_lines(summary: Summary) -> list[str]:
+    """The troubles, a line for each reason, so that a source that is down is one line and not fifty."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, troubles in (("failed", summary.failed), ("rejected", summary.rejected)):
+        for trouble in troubles:
+            place = f"{trouble.location} {trouble.date or 'history'}"
+            reasons.setdefault((name, trouble.reason), []).append(place)
+    return [f"{name}: {_some(places)}: {reason}" for (name, reason), places in reasons.items()]
+
+
+def _some(places: list[str]) -> str:
+    """The first few of many, and how many more there are."""
+    rest = len(places) - MOST_NAMED
+    return ", ".join(places[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def news_lines(summary: Summary) -> list[str]:
+    """The drift and the findings that nobody has heard of, a line each."""
+    findings = [
+        f"finding: {place} {found.report_date or 'history'}: {found.check}, {found.measure}: {found.meaning}"
+        for place, found in summary.findings
+    ]
+    return [change.line for change in summary.drift] + findings
+
+
+def advice(summary: Summary) -> list[str]:
+    """The ways out for rejected documents, a line each: accepting, waiting, passing over."""
+    if summary.command == "replay":
+        is_whole_loss = summary.rejected and not summary.documents[Outcome.LOADED]
+        lost = "nothing was changed; to rebuild all the rest without it: main.py replay --allow-rejected"
+        return [lost] if is_whole_loss else []
+    shown = {change.drift_id: change for trouble in summary.rejected for change in trouble.drift}
+    accepting = [number for number, change in sorted(shown.items()) if change.can_be_accepted]
+    lines = []
+    if accepting:
+        commands = [f"main.py drift --accept {number}" for number in accepting]
+        lines.append(f"to take the change as it is: {'; '.join([*commands, 'main.py replay --rejected'])}")
+    if len(accepting) < len(shown):
+        lines.append("a changed type cannot be accepted: wait for the source, or for a program that reads it")
+    poison = [trouble for trouble in summary.rejected if trouble.date or trouble.days or not trouble.drift]
+    return lines + [f"to pass over it: {trouble.skip_command}" for trouble in poison[:MOST_SKIPPED_DAYS]]

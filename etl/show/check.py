@@ -1,0 +1,28 @@
+"""The results of `check` in words, in JSON, and as an exit code."""
+
+from dataclasses import asdict
+from typing import Any
+
+from etl.database.checks import Check
+from etl.errors import ExitCode
+
+
+def exit_code(checks: list[Check]) -> ExitCode:
+    """7 if a required check failed."""
+    return ExitCode.CHECK if any(check.has_failed for check in checks) else ExitCode.OK
+
+
+def as_json(checks: list[Check]) -> dict[str, Any]:
+    """The object that `check --json` prints."""
+    return {"exit_code": int(exit_code(checks)), "checks": [asdict(check) for check in checks]}
+
+
+def as_text(checks: list[Check]) -> str:
+    """A line per check, and one for all of them."""
+    lines = [
+        f"{check.outcome:<8}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
+    ]
+    failed = sum(check.has_failed for check in checks)
+    verdict = f"{failed} required failed{'' if failed else ': what is loaded is sound'}"
+    advisory = "advisory findings are about what was published, and fail nothing: docs/data-quality.md"
+    return "\n".join([*lines, f"{verdict}; {advisory}"])

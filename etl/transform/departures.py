@@ -1,0 +1,220 @@
+"""The differences between a document that does not fit and its record type; only such a document is read untyped.
+
+A new path loads, and is drift; every other difference breaks the document, and is named together with the others.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from etl.errors import ContractError
+from etl.transform import drift
+from etl.transform.declaration import Shape, paths_below
+from etl.transform.drift import Alias, Change
+from etl.transform.records import FieldDefinition, decoder, plant, report_tree
+
+# A message names so many differences, and so many days of each, and counts the rest.
+NAMED_DIFFERENCES, NAMED_DAYS = 5, 3
+# msgspec's words -> JSON's.
+JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or"}
+# msgspec's words -> the types that drift knows: an integer and a fraction are both numbers.
+DRIFT_TYPES = {"int": "number", "float": "number", "str": "text", "date": "text", "datetime": "text"}
+
+DEFINITIONS = "meta.field_definitions"
+
+
+class DepartureError(ContractError):
+    """A document departs from its shape; `changes` is the drift that it shows."""
+
+    def __init__(self, text: str, changes: tuple[Change, ...], *, days: tuple[str, ...]) -> None:
+        super().__init__(text, days=days)
+        self.changes = changes
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where a document departs from its type; `change` is None for a mere value, which is no drift."""
+
+    path: str
+    problem: str
+    change: Change | None = None
+
+
+def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Change, ...]]:
+    """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load."""
+    definitions, unreadable = _read_definitions(untyped)
+    found: dict[Difference, list[str]] = {}
+    for difference, day in differences(untyped, decoder(shape, single=single).type):
+        found.setdefault(difference, []).extend([day] if day else [])
+    shown = [difference.change for difference in found if difference.change] + unreadable
+    changes = _explained(shown, shape, definitions)
+    loads = {change for change in shown if not change.breaking}
+    if breaking := {difference: days for difference, days in found.items() if difference.change not in loads}:
+        days = sorted({day for some in breaking.values() for day in some})
+        is_everywhere = len(days) == len(_reports(untyped))
+        raise DepartureError(_in_words(breaking, changes), changes, days=() if is_everywhere else tuple(days))
+    return msgspec.convert(untyped, decoder(shape, single=single, strict=False).type), changes
+
+
+def _in_words(breaking: dict[Difference, list[str]], changes: tuple[Change, ...]) -> str:
+    """The first differences by name, and the new name of each path that was renamed."""
+    named = [_difference_in_words(*item) for item in list(breaking.items())[:NAMED_DIFFERENCES]]
+    rest = [f"and {len(breaking) - NAMED_DIFFERENCES} more"] if len(breaking) > NAMED_DIFFERENCES else []
+    renamed = [f"{change.path} is {change.after} now" for change in changes if change.change == drift.PATH_RENAMED]
+    return "; ".join(named + rest + renamed)
+
+
+def _difference_in_words(difference: Difference, days: list[str]) -> str:
+    some = ", ".join(days) if len(days) <= NAMED_DAYS else f"{len(days)} times"
+    return f"{difference.path}: {difference.problem}" + (f" ({some})" if some else "")
+
+
+def _explained(changes: list[Change], shape: Shape, definitions: Collection[FieldDefinition]) -> tuple[Change, ...]:
+    """The changes, the breaking ones first; a path gone under one name and new under another is one change."""
+    added = [change.path.removeprefix(drift.DATA) for change in changes if change.change == drift.PATH_ADDED]
+    explained: list[Change] = []
+    for change in changes:
+        gone = change.path.removeprefix(drift.DATA)
+        if change.change == drift.PATH_GONE and gone != change.path:
+            explained += drift.explain_gone(gone, paths_below(shape, gone), added, definitions)
+        else:
+            explained.append(change)
+    renamed = {change.after for change in explained if change.change == drift.PATH_RENAMED}
+    kept = [change for change in explained if change.path not in renamed]
+    return tuple(sorted(kept, key=lambda change: not change.breaking))
+
+
+def _read_definitions(untyped: Any) -> tuple[list[FieldDefinition], list[Change]]:
+    """The field definitions of a document, and a change where they cannot be read.
+
+    Unreadable definitions are taken out of the document, which loads without them.
+    """
+    published = find(untyped, DEFINITIONS)
+    try:
+        return ([] if published is UNSET else msgspec.convert(published, list[FieldDefinition])), []
+    except msgspec.ValidationError:
+        plant(untyped, DEFINITIONS, [])
+        return [], [Change("shape", drift.UNREADABLE, DEFINITIONS)]
+
+
+# --- the rules that the database adds ---
+
+
+def adapt(untyped: Any, shape: Shape, aliases: Collection[Alias], skipped_days: Collection[date]) -> None:
+    """Takes skipped reports out of an untyped document, and puts published parts where an alias says."""
+    if isinstance(find(untyped, "data"), list):
+        skipped = set(map(str, skipped_days))
+        untyped["data"] = [report for report in untyped["data"] if _day(report) not in skipped]
+    for report in _reports(untyped):
+        for alias in aliases:
+            if isinstance(report, dict) and find(report, alias.path) is UNSET:
+                _apply(alias, report, shape)
+
+
+def _reports(untyped: Any) -> list[Any]:
+    """The reports of an untyped document; whatever stands in their place counts as one."""
+    data = untyped.get("data") if isinstance(untyped, dict) else None
+    return data if isinstance(data, list) else [data]
+
+
+def _apply(alias: Alias, report: dict[str, Any], shape: Shape) -> None:
+    """Puts the published part that an alias names, or nulls, where a report lacks a part."""
+    if alias.published and find(report, alias.published) is not UNSET:
+        plant(report, alias.path, _pluck(report, alias.published))
+    elif alias.published is None:
+        plant(report, alias.path, _nulls(find(report_tree(shape), alias.path)))
+
+
+def find(tree: Any, path: str) -> Any:
+    """The part of nested dicts at a dotted path; UNSET if it is not there."""
+    for name in path.split("."):
+        if not isinstance(tree, dict) or name not in tree:
+            return UNSET
+        tree = tree[name]
+    return tree
+
+
+def _pluck(tree: dict[str, Any], path: str) -> Any:
+    """Takes a part out of nested dicts at a dotted path, and the parents that are empty without it."""
+    parent, _, rest = path.partition(".")
+    if not rest:
+        return tree.pop(parent)
+    part = _pluck(tree[parent], rest)
+    if not tree[parent]:
+        del tree[parent]
+    return part
+
+
+def _nulls(tree: Any) -> Any:
+    """A part of a report with a null at each leaf."""
+    return {name: _nulls(part) for name, part in tree.items()} if isinstance(tree, dict) else None
+
+
+# --- differences ---
+
+
+def differences(
+    value: Any, expected: Any, path: str = "", day: str | None = None
+) -> Iterator[tuple[Difference, str | None]]:
+    """Every place where untyped JSON departs from a type, with the day of the report where it is in a history."""
+    if getattr(expected, "__origin__", None) is list and isinstance(value, list):
+        for item in value:
+            yield from differences(item, expected.__args__[0], path, _day(item))
+    elif isinstance(expected, type) and issubclass(expected, Struct) and isinstance(value, dict):
+        yield from _struct_differences(value, expected, path, day)
+    elif found := _leaf_difference(value, expected, path or "document"):
+        yield found, day
+
+
+def _struct_differences(
+    value: dict[str, Any], expected: type[Struct], path: str, day: str | None
+) -> Iterator[tuple[Difference, str | None]]:
+    prefix = f"{path}." if path else ""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(expected)}
+    for name, field in fields.items():
+        if name in value:
+            yield from differences(value[name], field.type, prefix + name, day)
+        elif field.required:
+            gone = Change("shape", drift.PATH_GONE, prefix + name, breaking=True)
+            yield Difference(prefix + name, "is missing", gone), day
+    for name in sorted(value.keys() - fields.keys()) if expected.__struct_config__.forbid_unknown_fields else ():
+        if "\0" in name:
+            # Postgres has no text with a NUL in it: such a path could not be recorded.
+            yield Difference(prefix + name.replace("\0", "\\0"), "has a NUL in its name"), day
+        else:
+            new = Change("shape", drift.PATH_ADDED, prefix + name, after=json_type(value[name]))
+            yield Difference(prefix + name, "is new", new), day
+
+
+def _leaf_difference(value: Any, expected: Any, path: str) -> Difference | None:
+    try:
+        msgspec.convert(value, expected)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        types = re.match(r"Expected `(\w+).*`, got ", said)
+        before, after = DRIFT_TYPES.get(types[1], types[1]) if types else None, json_type(value)
+        # A null has no type, and an impossible value may have the right one.
+        is_drift = types and value is not None and before != after
+        change = Change("shape", drift.TYPE_CHANGED, path, before, after, breaking=True) if is_drift else None
+        problem = re.sub(r"[a-z|]+", lambda word: JSON_WORDS.get(word[0], word[0]), said.lower().replace("`", ""))
+        return Difference(path, problem + (f" {value!r:.40}" if said.startswith("Invalid") else ""), change)
+    return None
+
+
+def json_type(value: Any) -> str:
+    """The type of a JSON value in the words of drift."""
+    names = {bool: "boolean", int: "number", float: "number", str: "text", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def _day(report: Any) -> str | None:
+    """The day of an untyped report; None where it has no date of the calendar."""
+    try:
+        return str(date.fromisoformat(report["date"]))
+    except (KeyError, TypeError, ValueError):
+        return None

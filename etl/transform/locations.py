@@ -1,0 +1,79 @@
+"""Locations: their codes, kinds and addresses, and the metadata that `states.json` publishes of them."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from etl.transform.declaration import Shape
+from etl.transform.records import MAX_BIGINT, Text, read
+
+ADDRESS = "states.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The part of a row of `location_dimension` that a load needs."""
+
+    location_id: int
+    code: str
+    shape: Shape
+    population: int | None
+
+    def address(self, day: date | None) -> str:
+        """The address of the location's history, or of one day of it."""
+        return address_of(self.code, day)
+
+
+def address_of(location_code: str, day: date | str | None = None) -> str:
+    """The address where the API keeps a location's history, or one day of it."""
+    code = location_code.lower()
+    if code == "us":
+        return f"us/daily/{day}.json" if day else "us/daily.json"
+    return f"states/{code}/{day or 'daily'}.json"
+
+
+def history_of(address: str) -> tuple[str, str | None]:
+    """The address of the history that holds a document, and the document's day.
+
+    A document of several days is its own history, without a day.
+    """
+    folder, _, name = address.rpartition("/")
+    day = name.removesuffix(".json")
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return address, None
+    return (f"{folder}.json" if folder == "us/daily" else f"{folder}/daily.json"), day
+
+
+class _Site(Struct):
+    url: Text
+    label: Text
+
+
+class _Census(Struct):
+    population: Annotated[int, Meta(gt=0, le=MAX_BIGINT)]
+
+
+class LocationMetadata(Struct, rename={"location_code": "state_code"}):
+    """One location in `states.json`."""
+
+    location_code: Text
+    name: Text
+    census: _Census
+    sites: list[_Site]
+
+
+class _States(Struct):
+    data: list[LocationMetadata]
+
+
+_DECODER = msgspec.json.Decoder(_States)
+
+
+def decode_states(body: bytes) -> list[LocationMetadata]:
+    """The names, populations and sites that `states.json` publishes; raises `DocumentError` or `ContractError`."""
+    return read(body, _DECODER).data

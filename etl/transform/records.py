@@ -1,0 +1,116 @@
+"""The record types of a document, made from the declaration, and the decoders that make records of its JSON."""
+
+from datetime import date, datetime
+from functools import cache
+from threading import Lock
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from etl.errors import ContractError, DocumentError
+from etl.transform.declaration import CALCULATED, STATE, AttributeKind, NumberKind, Shape
+
+MAX_BIGINT = 2**63 - 1
+Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
+Signed = Annotated[int, Meta(ge=-MAX_BIGINT, le=MAX_BIGINT)]
+# Postgres has no text with a NUL in it.
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+TYPES: dict[NumberKind | AttributeKind, Any] = {
+    "count": Count,
+    "change": Signed,
+    "percent": Annotated[float, Meta(ge=0)],
+    "percent_change": Annotated[float, Meta(ge=-100)],
+    "text": Text,
+    "instant": Instant,
+}
+
+T = TypeVar("T")
+
+
+class FieldDefinition(Struct, frozen=True, gc=False):
+    """One item of `meta.field_definitions`; the source leaves out the `field` of some."""
+
+    name: Text
+    field: Text | None = None
+    deprecated: bool = False
+    prior_names: tuple[Text, ...] = ()
+
+
+class DocumentMeta(Struct, gc=False):
+    """The `meta` of a document, of which the build time of the site and the field definitions are read."""
+
+    build_time: Instant
+    license: Any = None
+    version: Any = None
+    field_definitions: list[FieldDefinition] = []
+
+
+class _StrictMeta(DocumentMeta, gc=False, forbid_unknown_fields=True):
+    """The `meta` of a document, in which no other name may be."""
+
+
+def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """The value in a body; raises `DocumentError` if it is no JSON, `ContractError` if it has another type."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise ContractError(str(error)) from error
+    except RecursionError as error:
+        raise ContractError("nested too deeply to be read") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DocumentError(f"no JSON: {error}") from error
+
+
+_making_decoders = Lock()
+
+
+@cache
+def decoder(shape: Shape, *, single: bool, strict: bool = True) -> "msgspec.json.Decoder[Any]":
+    """The decoder of the document of a history, or of a `single` day; a strict one refuses undeclared names.
+
+    Its `type` is the record type of the document, with `meta` and `data` in the published structure.
+    """
+    report = _record_type("Report", report_tree(shape), strict=strict)
+    data = report if single else list[report]  # type: ignore[valid-type]  # a type made at run time
+    fields = [("meta", _StrictMeta if strict else DocumentMeta), ("data", data), ("links", Any, None)]
+    # Two threads that make decoders of the same types at once crash the interpreter with msgspec 0.22.
+    with _making_decoders:
+        return msgspec.json.Decoder(_struct("Document", fields, strict=strict))
+
+
+@cache
+def report_tree(shape: Shape) -> dict[str, Any]:
+    """The structure of one report, as nested dicts with a type at each leaf."""
+    tree: dict[str, Any] = {"date": date} | ({"state": str} if shape is STATE else {})
+    for attribute in shape.attributes:
+        kind = TYPES[attribute.kind]
+        plant(tree, attribute.path, kind | None if attribute.nullable else kind)
+    for metric in shape.metrics:
+        plant(tree, f"{metric.path}.value", Count | None)
+        for name in metric.calculated:
+            plant(tree, f"{metric.path}.calculated.{name}", TYPES[CALCULATED[name]] | None)
+    return tree
+
+
+def plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
+    """Puts a leaf into nested dicts at a dotted path, unless one of its parents is there and no dict."""
+    parent, _, rest = path.partition(".")
+    if not rest:
+        tree[parent] = leaf
+    elif isinstance(branch := tree.setdefault(parent, {}), dict):
+        plant(branch, rest, leaf)
+
+
+def _record_type(name: str, tree: dict[str, Any], *, strict: bool) -> Any:
+    fields = [
+        (key, _record_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf)
+        for key, leaf in tree.items()
+    ]
+    return _struct(name, fields, strict=strict)
+
+
+def _struct(name: str, fields: Any, *, strict: bool) -> Any:
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=strict, gc=False)

@@ -1,0 +1,54 @@
+-- The last event for any day of each document that is asked for: one that changed rows, or one of the document's own
+-- address. Only an event of its own address, read under the same rules for as many days, makes the same data no news.
+-- own_build_time, of the last event of its own address, makes an older document stale; location_source is the source of
+-- the last event of its location.
+select
+    asked.address,
+    latest.source,
+    latest.data_hash,
+    latest.sha256,
+    latest.document_load_id,
+    latest.etag,
+    latest.last_modified,
+    latest.address = asked.address
+    and latest.processing_key = asked.processing_key
+    and latest.first_day <= asked.first_day
+    and latest.last_day >= asked.last_day as is_no_news,
+    (
+        select load.build_time
+        from ops.document_load as load
+        where load.location_id = asked.location_id and load.address = asked.address and load.outcome = 'loaded'
+        order by load.document_load_id desc
+        limit 1
+    ) as own_build_time,
+    (
+        select load.source
+        from ops.document_load as load
+        where load.location_id = asked.location_id and load.outcome = 'loaded'
+        order by load.document_load_id desc
+        limit 1
+    ) as location_source
+from
+    unnest(
+        %(addresses)s::text[],
+        %(location_ids)s::smallint[],
+        %(first_days)s::date[],
+        %(last_days)s::date[],
+        %(processing_keys)s::text[]
+    ) as asked (address, location_id, first_day, last_day, processing_key)
+cross join lateral (
+    select
+        load.*,
+        document.data_hash,
+        document.sha256
+    from ops.document_load as load
+    inner join ops.document using (document_id)
+    where
+        load.location_id = asked.location_id
+        and load.outcome = 'loaded'
+        and load.first_day <= asked.last_day
+        and load.last_day >= asked.first_day
+        and (load.changed_rows > 0 or load.address = asked.address)
+    order by load.document_load_id desc
+    limit 1
+) as latest;

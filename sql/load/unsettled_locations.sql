@@ -1,0 +1,14 @@
+-- The locations with something that their next document may end: a rejected document, a finding, a change of shape.
+select location.location_code
+from public.location_dimension as location
+inner join ops.document_load as load using (location_id)
+where load.outcome = 'rejected' and load.closed_at is null
+union
+select location.location_code
+from public.location_dimension as location
+inner join ops.finding as finding using (location_id)
+where finding.ended_at is null
+union
+select drift.last_location as location_code
+from ops.drift as drift
+where drift.signal = 'shape' and drift.ended_at is null and drift.acknowledged_at is null;

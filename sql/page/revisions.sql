@@ -1,0 +1,37 @@
+-- The biggest revisions of each published count, the largest first, and how many numbers were revised in all.
+-- The shares, changes and averages that the source calculated follow from the counts and are left out.
+with revision as (
+    select
+        location_code,
+        report_date,
+        measure,
+        old_value,
+        new_value,
+        known_from,
+        kind,
+        new_value - old_value as difference,
+        row_number() over (
+            partition by measure
+            order by
+                abs(coalesce(new_value, 0) - coalesce(old_value, 0)) desc,
+                location_code asc, report_date asc, known_from asc
+        ) as place,
+        count(*) over () as revised_numbers
+    from mart.revision_history
+    where fact <> 'testing_detail_fact' and measure !~ '_(population_percent|day|change_percent|average)$'
+)
+
+select
+    location.name,
+    revision.report_date,
+    revision.measure,
+    revision.old_value,
+    revision.new_value,
+    revision.difference,
+    revision.known_from,
+    revision.kind,
+    revision.revised_numbers
+from revision
+inner join public.location_dimension as location on revision.location_code = location.location_code
+where revision.place <= %(per_measure)s
+order by revision.measure, revision.place;

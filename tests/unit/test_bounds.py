@@ -1,0 +1,120 @@
+import gzip
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+
+from etl.config import ROOT, SNAPSHOT
+from etl.errors import ContractError
+from etl.transform import bounds
+from etl.transform.bounds import Finding
+from etl.transform.contract import Expected, decode
+from etl.transform.declaration import FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape, value_columns
+from etl.transform.rows import Rows, columns, flatten
+from tests.documents import document, encode, report
+
+TODAY = date(2021, 3, 8)
+PEOPLE = 1_000_000
+
+
+def rows(*reports: Any, shape: Shape = STATE) -> Rows:
+    decoded = decode(encode(document(list(reports))), Expected(shape, "CA" if shape is STATE else "US"))
+    return flatten(decoded.reports, shape, FIRST_DAY, LAST_DAY)
+
+
+def day(number: int, **values: Any) -> Any:
+    return report(STATE, f"2021-03-0{number}", "CA", **values)
+
+
+def test_what_is_within_its_bounds_is_no_finding() -> None:
+    made = rows(day(7, cases__total=266_000, tests__pcr__people__total=5_900_000), day(6))
+    assert bounds.findings(made, STATE, PEOPLE, TODAY) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "measure", "value"),
+    [
+        ({"cases__total": 266_001}, "cases_fact.total_cases", 266_001),
+        ({"outcomes__death__probable": 5_401}, "death_fact.probable_deaths", 5_401),
+        ({"tests__antigen__people__positive": 5_920_001}, "testing_detail_fact.value (test_id 18)", 5_920_001),
+    ],
+)
+def test_more_than_twice_what_ever_was_is_a_finding(values: Any, measure: str, value: int) -> None:
+    found = bounds.findings(rows(day(7, **values), day(6)), STATE, PEOPLE, TODAY)
+    meaning = "2 times the highest share of the population ever published"
+    assert found == [Finding("highest value", measure, date(2021, 3, 7), value, meaning)]
+
+
+def test_more_than_ten_times_what_ever_was_is_rejected_with_its_day() -> None:
+    made = rows(day(7, cases__total=5), day(6, outcomes__death__total=27_001, cases__total=266_001))
+    with pytest.raises(ContractError) as error:
+        bounds.findings(made, STATE, PEOPLE, TODAY)
+    assert str(error.value) == (
+        "death_fact.total_deaths of 2021-03-06 is 27001: 10 times the highest share of the population ever published"
+    )
+    assert error.value.days == ("2021-03-06",)
+
+
+def test_without_a_population_no_value_is_too_high() -> None:
+    assert bounds.findings(rows(day(7, cases__total=10**12)), STATE, None, TODAY) == []
+
+
+def test_a_day_in_the_future_is_rejected_and_today_is_not() -> None:
+    made = rows(day(9), day(8))
+    with pytest.raises(ContractError, match=r"^data\.date: 2021-03-09 is in the future$") as error:
+        bounds.findings(made, STATE, PEOPLE, TODAY)
+    assert error.value.days == ("2021-03-09",)
+    assert bounds.findings(made, STATE, PEOPLE, date(2021, 3, 9)) == []
+
+
+def test_more_states_than_there_are_are_rejected() -> None:
+    made = rows(report(NATION, "2021-03-07", states=57), report(NATION, "2021-03-06", states=56), shape=NATION)
+    with pytest.raises(ContractError, match=r"^data\.states of 2021-03-07 is 57: there are 56 states and") as error:
+        bounds.findings(made, NATION, PEOPLE, TODAY)
+    assert error.value.days == ("2021-03-07",)
+
+
+def test_a_metric_is_empty_if_no_day_has_its_value() -> None:
+    made = rows(
+        day(7, cases__total=0, tests__pcr__people__total=3),
+        day(6, outcomes__recovered__calculated__seven_day_average=4, tests__pcr__people__positive=None),
+    )
+    empty = {metric.path for metric in bounds.empty_metrics(made, STATE)}
+    assert {metric.path for metric in STATE.metrics} - empty == {"cases.total", "tests.pcr.people.total"}
+
+
+def published_shares() -> dict[str, float]:
+    """Measure -> highest share of the population, in the snapshot; every kind of test as `value`."""
+    ddl = (ROOT / "sql/ddl/010_dimensions.sql").read_text()
+    people = {code: int(count) for code, count in re.findall(r"'([A-Z]{2})', '.*?', '\w+', '\d\d', (\d+)\)", ddl)}
+    shares: dict[str, float] = {}
+    for path in SNAPSHOT.rglob("daily.json.gz"):
+        code, shape = ("US", NATION) if path.parent.name == "us" else (path.parent.name.upper(), STATE)
+        history = decode(gzip.decompress(path.read_bytes()), Expected(shape, code))
+        for table, found in flatten(history.reports, shape, FIRST_DAY, LAST_DAY).items():
+            measures = {metric.measure for metric in shape.metrics if metric.table == table}
+            for name, values in zip(columns(table, shape), zip(*found, strict=True), strict=False):
+                if name in measures:
+                    shares[name] = max(shares.get(name, 0), max(filter(None, values), default=0) / people[code])
+    return shares
+
+
+def test_the_bounds_are_what_was_published_rounded_up() -> None:
+    shares = published_shares()
+    whole = {"total_cases": ["confirmed_cases", "probable_cases", "recovered"]}
+    whole |= {"total_deaths": ["confirmed_deaths", "probable_deaths"], "total_tests": ["value"]}
+    parts = {part: name for name, parts in whole.items() for part in parts}
+    assert shares.keys() == bounds.HIGHEST_SHARES.keys()
+    for name, share in shares.items():
+        bound = bounds.HIGHEST_SHARES[parts.get(name, name)]
+        assert share <= bound
+        if name not in parts:
+            assert bound < share * 1.06
+        else:
+            assert bounds.HIGHEST_SHARES[name] == bound
+
+
+def test_every_measure_has_a_bound() -> None:
+    assert {metric.measure for metric in STATE.metrics} == bounds.HIGHEST_SHARES.keys()
+    assert not bounds.HIGHEST_SHARES.keys() & value_columns(REPORT_TABLE)

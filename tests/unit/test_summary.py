@@ -1,0 +1,206 @@
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from etl.errors import ExitCode, Outcome
+from etl.load.drift_record import Drift
+from etl.load.merge import MergeCounts, RowCounts
+from etl.run.summary import Summary, Trouble
+from etl.run.wording import advice, as_text
+from etl.transform.bounds import Finding
+
+DRIFT = Drift(
+    3, "state", ["CA"], "shape", "path added", "data.cases.x", None, "number", "notice", "", "", first_run_id=7,
+    acknowledged=None, ended=None, status="open", accepted_for=None,
+)  # fmt: skip
+FINDING = Finding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high")
+
+
+def summary(*outcomes: Outcome, **fields: Any) -> Summary:
+    made = Summary(
+        "load", "api", date(2021, 1, 1), date(2021, 1, 2), "all", run_id=7, requested=len(outcomes), **fields
+    )
+    for outcome in outcomes:
+        made.count(outcome, Trouble("CA", None, "why"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "status"),
+    [
+        ([Outcome.LOADED, Outcome.UNCHANGED, Outcome.STALE], 0, "ok"),
+        ([Outcome.LOADED, Outcome.NOT_PUBLISHED], 0, "ok"),
+        ([Outcome.NOT_PUBLISHED, Outcome.NOT_PUBLISHED], 4, "ok"),
+        ([Outcome.NOT_PUBLISHED, Outcome.REJECTED], 5, "partial"),
+        ([Outcome.REJECTED, Outcome.FAILED], 3, "failed"),
+        ([Outcome.LOADED, Outcome.FAILED], 3, "partial"),
+        ([], 0, "ok"),
+    ],
+)
+def test_outcomes_amount_to_an_exit_code_and_a_status(outcomes: list[Outcome], code: int, status: str) -> None:
+    made = summary(*outcomes)
+    assert (made.exit_code, made.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "status"),
+    [(ExitCode.INTERRUPTED, "interrupted"), (ExitCode.TERMINATED, "interrupted"), (ExitCode.DATABASE, "failed")],
+)
+def test_what_ended_a_run_early_is_its_exit_code(ended_by: ExitCode, status: str) -> None:
+    made = summary(Outcome.FAILED, ended_by=ended_by)
+    assert (made.exit_code, made.status) == (ended_by, status)
+
+
+def test_the_json_has_every_count_and_trouble() -> None:
+    made = summary(Outcome.LOADED, Outcome.FAILED, Outcome.REJECTED)
+    made.count_rows(MergeCounts({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
+    made.count_rows(MergeCounts({"cases_fact": RowCounts(10, 20, 30, 40)}, revisions=50))
+    made.notice([DRIFT])
+    made.findings.append(("NY", FINDING))
+    found = made.as_json()
+    assert found.pop("seconds")["total"] >= 0
+    assert found.pop("rows")["cases_fact"] == {"inserted": 11, "updated": 22, "withdrawn": 33, "unchanged": 44}
+    trouble = {"location": "CA", "date": None, "reason": "why"}
+    assert found == {
+        "run_id": 7,
+        "dry_run": False,
+        "status": "partial",
+        "exit_code": 3,
+        "source": "api",
+        "from": "2021-01-01",
+        "to": "2021-01-02",
+        "locations": "all",
+        "documents": {
+            "requested": 3, "not_modified": 0, "not_published": 0, "failed": 1, "loaded": 1, "unchanged": 0,
+            "stale": 0, "skipped": 0, "rejected": 1,
+        },
+        "revisions": 55,
+        "drift": [{
+            "id": 3, "endpoint_kind": "state", "locations": ["CA"], "severity": "notice", "signal": "shape", "change": "path added",
+            "path": "data.cases.x", "before": None, "after": "number",
+        }],
+        "passed_over": [],
+        "findings": [{
+            "location": "NY", "check": "highest value", "measure": "cases_fact.recovered",
+            "report_date": "2021-01-02", "value": 9, "meaning": "high",
+        }],
+        "failed": [trouble],
+        "rejected": [trouble | {"skip": "main.py skip ca --reason TEXT"}],
+    }  # fmt: skip
+
+
+def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
+    made = summary(Outcome.FAILED)
+    made.notice([DRIFT])
+    made.findings.append(("NY", FINDING))
+    lines = as_text(made).splitlines()
+    assert lines[0].startswith("failed (run 7, exit code 3) from api, 2021-01-01 to 2021-01-02, locations all, ")
+    assert lines[1] == "documents: 1 requested, 1 failed"
+    assert lines[-3:] == [
+        "failed: CA history: why",
+        "drift 3 (notice, state CA): path added: data.cases.x, now number",
+        "finding: NY 2021-01-02: highest value, cases_fact.recovered: high",
+    ]
+
+
+def test_the_text_prints_the_command_that_passes_over_what_was_rejected() -> None:
+    made = summary()
+    made.count(Outcome.REJECTED, Trouble("CA", None, "why", days=("2021-01-02", "2021-01-03")))
+    assert as_text(made).splitlines()[-2:] == [
+        "rejected: CA history: why",
+        "to pass over it: main.py skip ca 2021-01-02 2021-01-03 --reason TEXT",
+    ]
+
+
+def test_the_text_says_each_reason_once() -> None:
+    made = summary()
+    for location in ("CA", "NY"):
+        made.count(Outcome.FAILED, Trouble(location, None, "cannot be reached"))
+    made.count(Outcome.FAILED, Trouble("WA", date(2021, 1, 1), "status 500"))
+    assert as_text(made).splitlines()[-2:] == [
+        "failed: CA history, NY history: cannot be reached",
+        "failed: WA 2021-01-01: status 500",
+    ]
+
+
+def test_the_text_of_a_day_without_anything_says_so() -> None:
+    lines = as_text(summary(Outcome.NOT_PUBLISHED)).splitlines()
+    assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
+    assert lines[1:] == ["documents: 1 requested, 1 not published", "rows: none touched"]
+
+
+def broken(change: str, location: str = "CA", **trouble: Any) -> Trouble:
+    seen = replace(DRIFT, drift_id=4, locations=[location], change=change, severity="breaking", first_run_id=6)
+    return Trouble(location, trouble.get("day"), "why", days=trouble.get("days", ()), drift=(seen,))
+
+
+def advised(*troubles: Trouble) -> list[str]:
+    made = summary()
+    for trouble in troubles:
+        made.count(Outcome.REJECTED, trouble)
+    return advice(made)
+
+
+def test_what_to_do_depends_on_what_broke_the_documents() -> None:
+    accept = "to take the change as it is: main.py drift --accept 4; main.py replay --rejected"
+    wait = "a changed type cannot be accepted: wait for the source, or for a program that reads it"
+    assert advised(broken("path renamed"), broken("path renamed", "NY")) == [accept]
+    assert advised(broken("path gone", day=date(2021, 1, 2))) == [
+        accept, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
+    ]  # fmt: skip
+    assert advised(broken("type changed", days=("2021-01-02",))) == [
+        wait, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
+    ]  # fmt: skip
+    assert advised(Trouble("NY", None, "why")) == ["to pass over it: main.py skip ny --reason TEXT"]
+    assert advised() == []
+
+
+def test_many_documents_with_the_same_trouble_are_counted() -> None:
+    made = summary()
+    for number in range(8):
+        made.count(Outcome.FAILED, Trouble(f"X{number}", None, "cannot be reached"))
+    assert as_text(made).splitlines()[-1] == (
+        "failed: X0 history, X1 history, X2 history, X3 history, X4 history and 3 more: cannot be reached"
+    )
+
+
+def test_what_is_passed_over_is_in_every_summary() -> None:
+    made = summary(Outcome.LOADED, passed_over=["NY 2021-01-15"])
+    assert as_text(made).splitlines()[-1] == "passed over: NY 2021-01-15"
+
+
+def test_a_dry_run_has_no_number() -> None:
+    made = summary(Outcome.LOADED, dry_run=True)
+    assert made.as_json()["run_id"] is None
+    assert as_text(made).startswith("ok (dry run, nothing written, exit code 0)")
+
+
+def test_the_gravest_of_the_failed_documents_is_the_exit_code() -> None:
+    made = summary()
+    for code in (ExitCode.SOURCE, ExitCode.DATABASE):
+        made.count(Outcome.FAILED, Trouble("CA", None, "why", code))
+    assert made.exit_code == ExitCode.DATABASE
+    made.count(Outcome.FAILED, Trouble("CA", None, "why", ExitCode.BUG))
+    assert int(made.exit_code) == 1
+
+
+def test_a_change_seen_again_in_a_run_is_kept_once_with_all_its_locations() -> None:
+    made = summary()
+    again = replace(DRIFT, locations=["CA", "NY"])
+    known = replace(DRIFT, drift_id=4, first_run_id=6)
+    made.notice([DRIFT])
+    made.notice([again, known])
+    assert made.drift == [again]
+
+
+def test_a_replay_that_was_rolled_back_counts_its_documents_as_unchanged() -> None:
+    made = summary(Outcome.LOADED, Outcome.REJECTED)
+    made.command = "replay"
+    made.count_rows(MergeCounts({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
+    made.take_back()
+    assert (made.documents[Outcome.LOADED], made.documents[Outcome.UNCHANGED], made.row_count) == (0, 1, 0)
+    assert advice(made) == [
+        "nothing was changed; to rebuild all the rest without it: main.py replay --allow-rejected"
+    ]
