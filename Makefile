@@ -26,8 +26,12 @@ report: load .venv/report ## load, and write a page with charts: report/index.ht
 	$(BIN)/python main.py report "$(or $(DIR),report)"
 
 .PHONY: test
-test: .venv/dev ## run all tests, with coverage, on an embedded server of their own (or on TEST_DATABASE_URL)
-	$(BIN)/coverage run -m pytest
+test: .venv/dev ## run the tests that a change of the core could break, on an embedded server of their own
+	$(BIN)/python -m pytest
+
+.PHONY: test-all
+test-all: .venv/dev ## run all tests but those for Docker and Spark, with coverage (or on TEST_DATABASE_URL)
+	$(BIN)/coverage run -m pytest -m "not docker and not spark"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -44,6 +48,7 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	$(BIN)/shellcheck .ci/run deploy/compose/*.sh
 	$(BIN)/hadolint Dockerfile
