@@ -23,11 +23,9 @@ _KNOWN = """
     order by field_definition_id
 """
 _IS_OLDER = """
-    select exists (
-        select from public.field_definitions_dimension where is_current and endpoint_kind = %s and build_time > %s
-    )
+    select max(build_time) > %s from public.field_definitions_dimension where is_current and endpoint_kind = %s
 """
-# An alias may have changed the column that a definition feeds.
+# The column that a definition feeds is written too, since an alias may have changed it.
 _CONFIRM = """
     update public.field_definitions_dimension
     set
@@ -49,10 +47,10 @@ _OPEN = """
 
 
 class DefinitionRecord:
-    """Compares the field definitions of a run's documents with those known, and brings these up to date.
+    """Brings the known field definitions up to date with those of a run's documents.
 
-    The first document of a run that has a definition speaks for it: documents of one build that disagree would else
-    contradict each other in every run. It remembers who has spoken; `forget` after a rollback.
+    The first document of a run that has a definition decides about it: documents of one build that disagree would
+    else change it back and forth in every run. The memory of the run is cleared by `forget`, after a rollback.
     """
 
     def __init__(self, conn: Connection, aliases: Mapping[tuple[str, str | None], tuple[Alias, ...]]) -> None:
@@ -62,48 +60,51 @@ class DefinitionRecord:
 
     def forget(self) -> None:
         """Forgets the documents of the run."""
-        # By kind of endpoint: the documents that were observed, by location, and the definitions that they have.
+        # For each kind of endpoint: what its documents show, by location, and the identities of their definitions.
         self._observed: dict[str, dict[str, Observation]] = {}
-        self._spoken: dict[str, set[str]] = {}
+        self._decided: dict[str, set[str]] = {}
 
     def observe(self, observation: Observation, received: Received, known_at: datetime) -> list[Change]:
-        """Brings the definitions of a kind of endpoint up to date with a document's, unless that is older.
+        """Takes over the definitions of a document, unless it is older than those known; returns what has changed.
 
-        A missing definition says nothing before the end of the run.
+        A definition that a document lacks stays: only the end of the run can tell that no document has it.
         """
         kind = observation.endpoint_kind
         self._observed.setdefault(kind, {})[observation.location_code] = observation
-        spoken = self._spoken.setdefault(kind, set())
-        new = {identity(item): item for item in observation.definitions if identity(item) not in spoken}
+        decided = self._decided.setdefault(kind, set())
+        new = {identity(item): item for item in observation.definitions if identity(item) not in decided}
         if not new or not observation.build_time:
             return []
-        if fetch_one(self.conn, _IS_OLDER, (kind, observation.build_time))[0]:
+        if fetch_one(self.conn, _IS_OLDER, (observation.build_time, kind))[0]:
             return []
         known = self._known(kind)
-        spoken.update(new)
+        decided.update(new)
         believed = _believed(known, new, set(map(identity, observation.definitions)))
         self._close([number for definition, number in known.items() if definition not in believed], known_at)
-        self._show(new.values(), known, observation, received, known_at)
+        self._write(new.values(), known, observation, received, known_at)
         return drift.compare_definitions(known, believed)
 
     def end_of_run(self) -> Iterator[tuple[Observation, list[Change]]]:
-        """Closes the definitions that no document had, of kinds of endpoint whose every document was read."""
+        """Closes the definitions that no document of their kind of endpoint has, if all of these were read.
+
+        Yields the changes with a document that shows them.
+        """
         query = "select count(*) from public.location_dimension where (location_type = 'nation') = (%s = 'nation')"
         for kind, observed in self._observed.items():
             known, (documents,) = self._known(kind), fetch_one(self.conn, query, (kind,))
-            kept = [definition for definition in known if identity(definition) in self._spoken[kind]]
+            kept = [definition for definition in known if identity(definition) in self._decided[kind]]
             if len(observed) == documents and 0 < len(kept) < len(known):
                 self._close([number for definition, number in known.items() if definition not in kept])
                 yield next(iter(observed.values())), drift.compare_definitions(known, kept)
 
     def _known(self, endpoint_kind: str) -> dict[FieldDefinition, int]:
-        """The current rows: the number of each, by its definition."""
+        """The numbers of the current rows, by their definition."""
         return {
             FieldDefinition(name, path, deprecated, tuple(prior_names)): number
             for number, name, path, deprecated, prior_names in fetch_all(self.conn, _KNOWN, (endpoint_kind,))
         }
 
-    def _show(
+    def _write(
         self,
         shown: Collection[FieldDefinition],
         known: Mapping[FieldDefinition, int],
@@ -111,7 +112,7 @@ class DefinitionRecord:
         received: Received,
         known_at: datetime,
     ) -> None:
-        """Confirms the definitions that are known, and opens those that are new."""
+        """Writes the definitions of a document: when known ones were seen last, and new ones with their source."""
         kind = observation.endpoint_kind
         aliases = self.aliases.get((kind, None), ())
         columns = {definition: column_fed(kind, definition.field, aliases) for definition in shown}
@@ -123,7 +124,6 @@ class DefinitionRecord:
             "location_code": observation.location_code,
             "numbers": [known[definition] for definition in shown if definition in known],
             "columns": [columns[definition] for definition in shown if definition in known],
-            # New ones are traced to the bytes that brought them, even where the data in these was known.
             "document_id": events.keep(self.conn, received, None) if opened else None,
         }
         execute(self.conn, _CONFIRM, values)
@@ -141,10 +141,10 @@ class DefinitionRecord:
 
 
 def _believed(
-    known: Collection[FieldDefinition], new: Mapping[str, FieldDefinition], there: Collection[str]
+    known: Collection[FieldDefinition], new: Mapping[str, FieldDefinition], published: Collection[str]
 ) -> list[FieldDefinition]:
-    """The definitions that hold after a document: its own, and the others but for those that it has renamed."""
-    renamed = {name for definition in new.values() for name in definition.prior_names if name not in there}
+    """The definitions that hold after a document: its own, and the known ones that it neither has nor renames."""
+    renamed = {name for definition in new.values() for name in definition.prior_names if name not in published}
     replaced = new.keys() | renamed
     return [*new.values(), *(definition for definition in known if identity(definition) not in replaced)]
 
@@ -154,8 +154,8 @@ def _believed(
 
 @cache
 def shipped_aliases(shape_name: str) -> dict[str, str]:
-    """Path in the field definitions -> path in the data, for the mismatches that are known."""
-    # Imported here: most runs meet no new definition.
+    """Path in the field definitions -> path in the data, where these are known to differ."""
+    # Imported here, since most runs meet no new definition.
     import tomllib
 
     found: dict[str, dict[str, str]] = tomllib.loads(SHIPPED_ALIASES.read_text(encoding="utf-8"))
@@ -163,7 +163,7 @@ def shipped_aliases(shape_name: str) -> dict[str, str]:
 
 
 def column_fed(shape_name: str, field: str | None, aliases: tuple[Alias, ...]) -> str | None:
-    """Table and column that a defined field feeds, such as `death_fact.total_deaths`; None if we read it nowhere."""
+    """The table and column that a defined field feeds, such as `death_fact.total_deaths`; None if it feeds none."""
     path = shipped_aliases(shape_name).get(field or "", field or "")
     for alias in aliases:
         if alias.published and f"{path}.".startswith(f"{alias.published}."):
@@ -173,7 +173,7 @@ def column_fed(shape_name: str, field: str | None, aliases: tuple[Alias, ...]) -
 
 @cache
 def _columns(shape_name: str) -> dict[str, str]:
-    """Path in a report -> table and column; a metric's own path leads to its value."""
+    """Path in a report -> table and column; the path of a metric stands for its value."""
     shape = SHAPES[shape_name]
     columns = {attribute.path: f"{REPORT_TABLE}.{attribute.column}" for attribute in shape.attributes}
     for metric in shape.metrics:

@@ -1,4 +1,4 @@
-"""Writes one document to the database in one transaction: its rows, its history, its provenance, what it shows."""
+"""Writes one document to the database in one transaction: rows, history, provenance, drift and findings."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from etl.errors import ContractError
 from etl.extract.source import NOTHING_KNOWN, Received
 from etl.load import drift_record, events, findings, locations, merge
 from etl.load.definitions import DefinitionRecord
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 from etl.load.events import Event, StoredEvent
 from etl.load.merge import MergeCounts
 from etl.load.request import Request
@@ -27,7 +27,7 @@ LARGEST_WITHDRAWAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A sound document: its bytes, the hash of its data, its rows by table, and what was noticed in it."""
+    """A sound document: its bytes, the hash of its data, its rows by table, and what is notable in it."""
 
     received: Received
     data_hash: str
@@ -39,17 +39,17 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the load of a document changed, and the news in it."""
+    """The changes that a document has made to the rows, and the drift and the new findings in it."""
 
     merged: MergeCounts
-    drift: list[Drift]
+    drift: list[RecordedChange]
     findings: list[Finding]
 
 
 class Loader:
-    """Writes documents for one run over one connection.
+    """Writes the documents of one run, each in a transaction of its own.
 
-    Within a transaction of the caller's, such as that of a dry run, each document is a savepoint.
+    If the caller has begun a transaction, as a dry run does, each document is a savepoint in it.
     """
 
     def __init__(self, conn: Connection, run_id: int, rules: Rules, *, allow_withdrawals: bool = False) -> None:
@@ -59,7 +59,7 @@ class Loader:
         self._is_nested = is_in_transaction(conn)
         self.definition_record = DefinitionRecord(conn, rules.aliases)
         self._has_stage = False
-        # Only these are asked for what a document ends. One too many, after a rollback, does no harm.
+        # The codes of locations whose next document may end something. One too many, after a rollback, does no harm.
         self._unsettled = {code for (code,) in fetch_all(conn, read_sql("load/unsettled_locations.sql"))}
 
     def load(self, request: Request, payload: Payload, change: str) -> Effect:
@@ -68,7 +68,7 @@ class Loader:
         Raises `ContractError`, with nothing written, if the document withdraws too much.
         """
         if not self._has_stage:
-            # Only now: many runs load nothing.
+            # Not before the first load, since many runs have none.
             merge.make_stage(self.conn)
             self._has_stage = True
         with self._writing():
@@ -95,32 +95,34 @@ class Loader:
         _check_keys(self.conn)
         return merged
 
-    def confirm(self, document_load_id: int, received: Received, observation: Observation | None) -> list[Drift]:
-        """Renews the validators of a load whose data came unchanged in another file; returns its drift."""
+    def confirm(
+        self, document_load_id: int, received: Received, observation: Observation | None
+    ) -> list[RecordedChange]:
+        """Notes that the data of an earlier load came in another file; returns the drift in that."""
         with self._writing():
             events.renew_validators(self.conn, document_load_id, received.validators)
             return self._notice(observation, received, events.next_known_at(self.conn)) if observation else []
 
     def reject(
         self, request: Request, received: Received, reason: str, observation: Observation | None
-    ) -> list[Drift]:
-        """Keeps a document that broke the contract, once, however often it is received again; returns its drift."""
+    ) -> list[RecordedChange]:
+        """Keeps a document that broke the contract, once, however often it is received; returns the drift in it."""
         with self._writing():
-            event = replace(self._event(request, received), outcome="rejected", reason=reason)
+            event = replace(self._event(request, received, None, events.REVISED), outcome="rejected", reason=reason)
             if not events.is_rejected_last(self.conn, event.address, event.document_id):
                 events.record(self.conn, event)
                 self._unsettled.add(request.location.code)
             return self._notice(observation, received, event.known_at) if observation else []
 
     def close_rejections(self, request: Request) -> None:
-        """Closes the rejected documents of a request's location and days, which a sound document has overtaken."""
+        """Closes the rejected documents that a sound one has overtaken: those of its location and days."""
         if request.location.code in self._unsettled:
             with self._writing():
                 location_id = request.location.location_id
                 events.close_rejections(self.conn, location_id, request.first_day, request.last_day)
 
     def load_locations(self, source: str, received: Received, states: list[LocationMetadata]) -> None:
-        """Brings the locations' metadata up to date, with its provenance if that changed anything."""
+        """Brings the metadata of the locations up to date, and records their document if that changed anything."""
         with self._writing():
             if locations.update(self.conn, states):
                 document_id, known_at = events.keep(self.conn, received, None), events.next_known_at(self.conn)
@@ -129,17 +131,17 @@ class Loader:
                 )
                 events.record(self.conn, event)
 
-    def end_of_run(self) -> list[Drift]:
-        """Records what only the documents of a run together can show."""
+    def end_of_run(self) -> list[RecordedChange]:
+        """Records the drift that only all documents of a run together show, and returns it."""
         with self._writing():
-            gone = list(self.definition_record.end_of_run())
-            recorded = [drift_record.record(self.conn, self.run_id, *shown) for shown in gone]
-            return [entry for entries in recorded for entry in entries]
+            removed = list(self.definition_record.end_of_run())
+            recorded = [drift_record.record(self.conn, self.run_id, *changes) for changes in removed]
+            return [change for changes in recorded for change in changes]
 
-    def _notice(self, observation: Observation, received: Received, known_at: datetime) -> list[Drift]:
-        """Records the drift that a document shows, and ends that which it is without."""
-        of_definitions = self.definition_record.observe(observation, received, known_at)
-        shown = drift_record.record(self.conn, self.run_id, observation, [*observation.changes, *of_definitions])
+    def _notice(self, observation: Observation, received: Received, known_at: datetime) -> list[RecordedChange]:
+        """Records the drift in a document, and ends the drift that is over; returns the former."""
+        changed_definitions = self.definition_record.observe(observation, received, known_at)
+        shown = drift_record.record(self.conn, self.run_id, observation, [*observation.changes, *changed_definitions])
         if observation.location_code in self._unsettled:
             drift_record.end(self.conn, observation, shown)
         if observation.changes:
@@ -156,7 +158,7 @@ class Loader:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction; if it is rolled back, nothing that it said of definitions stays in memory either."""
+        """One transaction; with it, the memory of definitions is rolled back."""
         try:
             with transaction(self.conn):
                 yield
@@ -164,10 +166,8 @@ class Loader:
             self.definition_record.forget()
             raise
 
-    def _event(
-        self, request: Request, received: Received, payload: Payload | None = None, change: str = events.REVISED
-    ) -> Event:
-        """The event of a document that is received now, whose bytes are kept; a rejected one has no payload."""
+    def _event(self, request: Request, received: Received, payload: Payload | None, change: str) -> Event:
+        """The event of a document that is received now; keeps its bytes. A rejected document has no payload."""
         return Event(
             run_id=self.run_id,
             document_id=events.keep(self.conn, received, payload.data_hash if payload else None),
@@ -180,7 +180,7 @@ class Loader:
             processing_key=request.rules.key,
             skipped_days=sorted(request.rules.skipped_days),
             build_time=payload.observation.build_time if payload else None,
-            # Of a document that was loaded in part, or not at all, they would hide the rest.
+            # With those of a document that is not wholly loaded, an answer of 304 would hide the rest.
             validators=received.validators if payload and request.is_whole else NOTHING_KNOWN,
             change=change,
         )
@@ -194,5 +194,5 @@ class Loader:
 
 
 def _check_keys(conn: Connection) -> None:
-    """Checks the deferred foreign keys now, where a failure is still this document's."""
+    """Checks the deferred foreign keys now, while a failure is still that of this document."""
     execute(conn, "set constraints all immediate; set constraints all deferred")

@@ -1,4 +1,4 @@
-"""The events of `ops.document_load`, in order, and the contents of `ops.document` to which they lead."""
+"""The events of `ops.document_load`, and the contents of `ops.document` that they have brought."""
 
 import gzip
 from dataclasses import asdict, dataclass, field
@@ -14,10 +14,10 @@ SOURCE_CHANGED = "source_changed"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A row of `ops.document_load`: which content became known when, from where, by which run, and what became of it.
+    """A row of `ops.document_load`: a content that became known, its origin, its run, and what became of it.
 
-    It speaks of the days from `first_day` to `last_day`, but for `skipped_days`; `location_id` is None for
-    `states.json`. `change` names the rows that it supersedes: `revised`, or `source_changed`.
+    It speaks of the days from `first_day` to `last_day` without `skipped_days`. `location_id` is None for
+    `states.json`. `change` is what the history says of the rows that it supersedes: `revised`, or `source_changed`.
     """
 
     run_id: int
@@ -43,12 +43,12 @@ class Event:
 
 
 def instant(moment: datetime) -> str:
-    """A time of the database, which gives all in UTC, as text."""
+    """A time as text; the database gives all times in UTC."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def next_known_at(conn: Connection) -> datetime:
-    """The time of knowledge of the next event: the clock, but always after the last one."""
+    """The `known_at` of the next event: the time of the clock, or just after the last event if that is later."""
     known_at: datetime = fetch_one(
         conn, "select greatest(clock_timestamp(), max(known_at) + interval '1 microsecond') from ops.document_load"
     )[0]
@@ -56,7 +56,7 @@ def next_known_at(conn: Connection) -> datetime:
 
 
 def keep(conn: Connection, received: Received, data_hash: str | None) -> int:
-    """The id of a content, which is stored unless it is there."""
+    """The number of a content, which is stored first if it is new."""
     values = {
         "sha256": received.sha256,
         "data_hash": data_hash,
@@ -86,7 +86,7 @@ def record(conn: Connection, event: Event, changed_rows: int = 0) -> None:
 
 
 def renew_validators(conn: Connection, document_load_id: int, validators: Validators) -> None:
-    """Notes the validators of another file with the data that an event brought."""
+    """Notes the validators of another file with the data of an event."""
     execute(
         conn,
         "update ops.document_load set etag = %(etag)s, last_modified = %(last_modified)s"
@@ -107,7 +107,7 @@ def is_loaded_from(conn: Connection, source: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent(Event):
-    """An event whose document may be read again: a row of `sql/replay/events.sql`."""
+    """An event whose document can be read again: a row of `sql/replay/events.sql`."""
 
     document_load_id: int
     location_code: str
@@ -116,7 +116,7 @@ class StoredEvent(Event):
 
 
 def replayable(conn: Connection, location_ids: list[int]) -> list[StoredEvent]:
-    """The events of some locations that a replay walks, in their order; also those that an earlier one refused."""
+    """The events that a replay of some locations walks, in their order; also those that an earlier replay refused."""
     values = {"outcomes": ["loaded", "refused"], "location_ids": location_ids}
     return rows_of(conn, StoredEvent, read_sql("replay/events.sql"), values)
 
@@ -136,7 +136,7 @@ def stored_document(conn: Connection, document_id: int) -> Received:
 
 
 def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:
-    """Marks an event that today's rules reject, or with None one that they accept again."""
+    """Marks an event as refused by today's rules for a reason, or with None as loaded again."""
     execute(
         conn,
         "update ops.document_load set outcome = %(outcome)s, reason = %(reason)s"
@@ -149,7 +149,7 @@ def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:
 
 
 def is_rejected_last(conn: Connection, address: str, document_id: int) -> bool:
-    """Whether the last event of an address that is not closed is the rejection of this content."""
+    """Whether the last open event of an address is the rejection of this content."""
     last = fetch_all(
         conn,
         "select outcome, document_id from ops.document_load where address = %s and closed_at is null"
@@ -169,7 +169,7 @@ def close_rejection(conn: Connection, document_load_id: int) -> None:
 
 
 def close_rejections(conn: Connection, location_id: int, first_day: date, last_day: date) -> None:
-    """Closes the rejected documents of a location that speak of these days alone: more is known of them now."""
+    """Closes the rejected documents of a location that speak of none but these days, of which more is known now."""
     execute(
         conn,
         "update ops.document_load set closed_at = clock_timestamp() where outcome = 'rejected' and closed_at is null"

@@ -1,4 +1,4 @@
-"""The findings of `ops.finding`: each doubtful thing in what was loaded once, as long as it stands."""
+"""The findings of `ops.finding`: each doubtful thing in what is loaded, once, until a later load is without it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -11,8 +11,8 @@ from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
 from etl.transform.declaration import Metric
 
-# The findings that stand about the days that an event speaks of, and that its document can end. One without a day is
-# about all days; that all values of a measure have gone stands as long as it has none.
+# The findings that an event may end: about its days, or without a day if it speaks of all days. That all values of a
+# measure have gone stays true while the measure is empty.
 _STANDING = """
     select check_name, measure, report_date, value, finding_id
     from ops.finding
@@ -39,7 +39,7 @@ _ADD = """
 def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Sequence[Metric]) -> list[Finding]:
     """Brings the findings of an event's days up to date, in its transaction; returns those that are new.
 
-    `shown` are those of its document, and `empty` the metrics of which that has no value.
+    `shown` are the findings in its document, and `empty` the metrics without any value there.
     """
     labels = [metric.label for metric in empty]
     bound = asdict(event) | {"is_whole": event.is_whole, "values_gone": VALUES_GONE, "empty": labels}
@@ -55,7 +55,7 @@ def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Seq
 
 
 def values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:
-    """The measures of which a whole history has taken every value away."""
+    """A finding for each measure that has lost all its values by the merge of a whole history."""
     for table, counts in merged.rows.items():
         metrics = [metric for metric in empty if metric.table == table]
         if event.is_whole and metrics and counts.updated + counts.withdrawn:
@@ -66,7 +66,7 @@ def values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged:
 
 
 def _count_gone(table: str, metrics: Sequence[Metric]) -> sql.Composed:
-    """A query for how many values of each of some metrics of a table an event has taken away."""
+    """A query for how many values an event has moved to the history, of each of some metrics of a table."""
     counts = sql.SQL(", ").join(count_of(metric, metric.measure) for metric in metrics)
     query = sql.SQL("select {} from history.{} where location_id = %(location_id)s and known_to = %(known_at)s")
     return query.format(counts, sql.Identifier(f"{table}_revision"))

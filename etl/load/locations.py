@@ -1,4 +1,4 @@
-"""Locations in the database: those that a run asks for, and the update of their metadata."""
+"""The locations in the database: the choice of some for a run, and the update of their metadata."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -14,7 +14,7 @@ from etl.transform.locations import Location, LocationMetadata
 def choose(conn: Connection, selection: str, option: str = "--locations") -> list[Location]:
     """The locations that an option selects (`all`, `us`, `states`, or codes), the nation first.
 
-    Raises `UsageError`, with the option's name, if there is none of such a name.
+    Raises `UsageError`, which names the option, for an unknown location and for none.
     """
     query = "select location_id, location_code, location_type, population from location_dimension order by 1"
     known = {
@@ -32,7 +32,7 @@ def choose(conn: Connection, selection: str, option: str = "--locations") -> lis
 
 
 def are_covered(conn: Connection, chosen: Sequence[Location], first_day: date, last_day: date) -> bool:
-    """Whether the star has a report of any of these days and locations."""
+    """Whether the star has any report of these locations and days."""
     query = (
         "select exists (select from public.cases_dimension"
         " where location_id = any(%s) and report_date between %s and %s)"
@@ -42,7 +42,7 @@ def are_covered(conn: Connection, chosen: Sequence[Location], first_day: date, l
 
 
 def update(conn: Connection, states: list[LocationMetadata]) -> int:
-    """Brings known locations up to date and returns how many changed; the others are not touched."""
+    """Brings the locations up to date; returns how many differed, since only these are written."""
     return execute(conn, _UPDATE, (msgspec.json.encode(states).decode(),))
 
 

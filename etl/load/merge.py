@@ -1,7 +1,7 @@
-"""Brings the tables of the star to what a document says: staged with COPY, merged with one statement per table.
+"""Brings the tables of the star to what a document says: its rows are staged with COPY, and each table is merged.
 
-`sql/load/merge.sql` also moves superseded rows to the history. The names in its statements come from the declaration
-alone; values are bound.
+The merge is one statement for each table, `sql/load/merge.sql`, which also moves superseded rows to the history. The
+names in it come from the declaration alone, and its values are bound.
 """
 
 import io
@@ -17,7 +17,8 @@ from etl.load.events import Event
 from etl.transform.declaration import REPORT_TABLE, TABLES, Metric, key_columns, value_columns
 from etl.transform.rows import CopyText
 
-# The report's own row says what changed the report last; a fact has known_from alone, which leads to the event.
+# Column -> bound value, for the columns that say by which event a row came. The row of a report itself has all of them,
+# a fact only the time of the event.
 REPORT_STAMPS = {
     "known_from": "known_at",
     "source_built_at": "build_time",
@@ -43,7 +44,7 @@ class RowCounts:
 
     @property
     def total(self) -> int:
-        """How many rows were compared or written."""
+        """How many rows the document and the table have together."""
         return self.inserted + self.updated + self.withdrawn + self.unchanged
 
 
@@ -64,7 +65,7 @@ class MergeCounts:
 
 
 def make_stage(conn: Connection) -> None:
-    """Makes the staging tables of the session, unless they are there."""
+    """Makes the staging tables, which last as long as the session."""
     for table in TABLES:
         columns = _names([*key_columns(table), *value_columns(table)])
         as_table = f"as select {columns} from public.{table} with no data"  # noqa: S608 (names of the declaration)
@@ -72,12 +73,12 @@ def make_stage(conn: Connection) -> None:
 
 
 def clear_stage(conn: Connection) -> None:
-    """Empties the staging tables between documents of one transaction."""
+    """Empties the staging tables, between two documents of one transaction."""
     execute(conn, f"truncate {', '.join(map(_stage, TABLES))}")
 
 
 def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
-    """Copies rows into the staging tables, which are empty at the beginning of a transaction."""
+    """Copies rows into the staging tables; each transaction begins with empty ones."""
     with statements(conn) as cursor:
         for table, text in rows.items():
             copy = f"copy {_stage(table)} ({_names(text.columns)}) from stdin with (null 'None')"
@@ -85,7 +86,7 @@ def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
 
 
 def missing_days(conn: Connection, event: Event) -> tuple[int, int]:
-    """How many days are known of those that an event speaks of, and how many of them are not staged."""
+    """How many of the days that an event speaks of are known, and how many known ones are not staged."""
     query = read_sql("load/withdrawal_size.sql").format(stage=_stage(REPORT_TABLE))
     known, missing = fetch_one(conn, query, asdict(event))
     return known, missing
@@ -95,7 +96,7 @@ def missing_days(conn: Connection, event: Event) -> tuple[int, int]:
 
 
 def merge(conn: Connection, event: Event, rows: Mapping[str, CopyText]) -> MergeCounts:
-    """Merges what is staged; the report's own row last, on every day on which another row changed."""
+    """Merges the staged rows; those of reports themselves last, with every day on which another table changed."""
     counts, revisions, changed_days = {}, 0, set[date]()
     for table in TABLES:
         days = list(changed_days) if table == REPORT_TABLE else []
@@ -110,7 +111,7 @@ def merge(conn: Connection, event: Event, rows: Mapping[str, CopyText]) -> Merge
 
 @cache
 def merge_statement(table: str) -> str:
-    """`sql/load/merge.sql` with the names of one table; the values stay placeholders."""
+    """`sql/load/merge.sql` with the names of one table; its values are placeholders."""
     key, values = key_columns(table), value_columns(table)
     stamps = REPORT_STAMPS if table == REPORT_TABLE else FACT_STAMPS
     columns = ["location_id", *key, "cases_id", *values, *stamps]
@@ -138,14 +139,14 @@ def merge_statement(table: str) -> str:
 
 
 def clear_locations(conn: Connection, location_ids: list[int]) -> None:
-    """Takes everything of some locations out of the star and its history."""
+    """Deletes all rows of some locations from the star and its history."""
     for table in TABLES:
         for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
             execute(conn, sql.SQL("delete from {} where location_id = any(%s)").format(name), (location_ids,))
 
 
 def count_of(metric: Metric, column: str) -> sql.Composed:
-    """An expression for how many values there are in a column of a metric, among its rows for all kinds of test."""
+    """An expression that counts the values in a column of a metric; tables of tests hold other metrics too."""
     test = sql.SQL("test_id = {}").format(sql.Literal(metric.test.test_id)) if metric.test else sql.SQL("true")
     return sql.SQL("count({}) filter (where {})").format(sql.Identifier(column), test)
 

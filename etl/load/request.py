@@ -1,4 +1,4 @@
-"""A request for one document, and the load that may have answered it before."""
+"""A request for one document, and the last load of its days, which tells whether the document has news."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from etl.transform.locations import Location
 class LastLoad:
     """The last event for any day of a document that is asked for: a row of `sql/load/last_loads.sql`.
 
-    A document with the same data `is_no_news`: it was read under the same rules, for as many days.
+    `is_no_news` says of a document with the same data that nothing in it is new: the event is of the same address,
+    was loaded under the same rules, and speaks of all days asked for.
     """
 
     address: str
@@ -33,7 +34,7 @@ class LastLoad:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One document of a source: a history, or a single `day`; with the days wanted of it, and the rules for it."""
+    """One document of a source, a history or that of a single `day`; the days wanted of it, and the rules for it."""
 
     source: str
     location: Location
@@ -44,7 +45,7 @@ class Request:
 
     @property
     def address(self) -> str:
-        """Its place below the source."""
+        """The address of the document below the source."""
         return self.location.address(self.day)
 
     @property
@@ -72,7 +73,7 @@ class Request:
         return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
 
     def validators(self, last: LastLoad | None) -> Validators:
-        """The validators to send: none where an answer of 304 would hide something."""
+        """The validators to send; none if an answer of 304 could hide something."""
         if last and last.is_no_news and last.source == self.source:
             return Validators(last.etag, last.last_modified)
         return NOTHING_KNOWN

@@ -1,6 +1,6 @@
-"""The rules that people add in the database, and the key that tells documents read under other rules.
+"""The rules that people add in the database: aliases and tombstones, and the key that changes with them.
 
-Aliases: a published path stands for one that we read. Tombstones: a report, or a location, is passed over.
+By an alias, a published path stands for one that we read. By a tombstone, a report or a location is passed over.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from etl.transform.locations import Location
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A report that is passed over (all of a location's without a day), for loads from `since` until `until`."""
+    """A report that loads from `since` until `until` pass over; without a day, all reports of a location."""
 
     tombstone_id: int
     location_id: int
@@ -32,7 +32,7 @@ class Tombstone:
     until: datetime | None
 
     def holds(self, at: datetime | None = None) -> bool:
-        """Whether it held for a load known at some time; without one, whether it holds now."""
+        """Whether it held for a load that became known at a time; without a time, whether it holds now."""
         if at is None:
             return self.until is None
         return self.since <= at and (self.until is None or at < self.until)
@@ -56,7 +56,7 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class LocationRules:
-    """The rules for one location's documents; `key` tells them from others."""
+    """The rules for the documents of a location; under other rules the `key` is another."""
 
     aliases: tuple[Alias, ...]
     is_skipped: bool
@@ -66,27 +66,27 @@ class LocationRules:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of a database: aliases, newest first, and tombstones, also those undone.
+    """All rules of a database: aliases, the newest first, and tombstones, also those undone.
 
-    Aliases are kept by kind of endpoint and location code, None where they hold for all of the kind.
+    The key of an alias is the kind of endpoint and the location's code, or None for all locations of the kind.
     """
 
     aliases: Mapping[tuple[str, str | None], tuple[Alias, ...]]
     tombstones: tuple[Tombstone, ...]
 
     def of(self, location: Location, at: datetime | None = None) -> LocationRules:
-        """The rules for a location now; with `at`, with the tombstones that held for a load known then."""
+        """The rules for a location; the tombstones are those that hold now, or that held for a load known `at` a time."""
         kind = location.shape.name
         aliases = self.aliases.get((kind, None), ()) + self.aliases.get((kind, location.code), ())
         here = [tombstone for tombstone in self.tombstones if tombstone.location_id == location.location_id]
         held = {tombstone.day for tombstone in here if tombstone.holds(at)}
         days = frozenset(day for day in held if day)
-        # A tombstone of a whole location changes no document that is loaded.
+        # That a whole location is passed over changes none of its loaded documents, and so not the key.
         return LocationRules(aliases, None in held, days, _key(aliases, days))
 
 
 def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
-    """The declaration's key, which is that of most databases; with what was added to it."""
+    """The key of the declaration; of the declaration with aliases and skipped days, if there are any."""
     if not aliases and not days:
         return processing_key()
     return hashlib.sha256(repr((processing_key(), aliases, sorted(days))).encode()).hexdigest()
@@ -95,7 +95,7 @@ def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
 def read(conn: Connection) -> Rules:
     """The rules of a database."""
     aliases: dict[tuple[str, str | None], tuple[Alias, ...]] = {}
-    # Newest first: the name accepted last is the one that is published now.
+    # The newest first: the name that was accepted last is the one that is published now.
     query = (
         "select endpoint_kind, location_code, path, published from ops.alias"
         " where undone_at is null order by alias_id desc"
@@ -114,10 +114,10 @@ def tombstones(conn: Connection) -> list[Tombstone]:
 
 
 def skip(conn: Connection, location: str, days: list[date], reason: str) -> list[Tombstone]:
-    """Passes over some days of a location (of several: as for `--locations`), or all of it without days.
+    """Passes over some days of the locations that `location` selects, or without days all of them.
 
-    Returns the tombstones that hold for them: a day that is passed over already keeps its own. The known figures of
-    these days stay as they are. Raises `UsageError` for an unknown location. The caller holds the run lock.
+    Returns the tombstones that hold for these days; a day that was passed over already keeps its own. The figures that
+    are loaded stay. Raises `UsageError` for an unknown location. The caller holds the run lock.
     """
     chosen = locations.choose(conn, location, "LOCATION")
     wanted: list[date | None] = [*days] or [None]
@@ -138,9 +138,9 @@ _ADD = """
 
 
 def undo(conn: Connection, tombstone_id: int) -> tuple[Tombstone, list[Tombstone]]:
-    """Ends a tombstone, and returns it, with those that still pass over some of its reports.
+    """Ends a tombstone; returns it, and the others that still pass over some of its reports.
 
-    Raises `UsageError` if there is none to end. The caller holds the run lock.
+    Raises `UsageError` if no such tombstone holds. The caller holds the run lock.
     """
     ended = execute(
         conn,

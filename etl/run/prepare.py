@@ -12,7 +12,7 @@ from typing import TypeVar
 from etl.errors import ContractError, DocumentError, ExitCode, Outcome
 from etl.extract.source import Missing, NotModified, Received, Source
 from etl.load.document import Payload
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 from etl.load.request import LastLoad, Request
 from etl.transform import bounds, contract
 from etl.transform.contract import Document
@@ -38,7 +38,7 @@ class Verdict:
     received: Received | None = None
     observation: Observation | None = None
     days: tuple[str, ...] = ()
-    drift: Sequence[Drift] = ()
+    drift: Sequence[RecordedChange] = ()
 
 
 @dataclass(frozen=True, slots=True)

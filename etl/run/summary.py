@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from etl.errors import SIGNALS, ExitCode, Outcome, first
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
@@ -29,7 +29,7 @@ class Trouble:
     reason: str
     code: ExitCode = ExitCode.SOURCE
     days: tuple[str, ...] = ()
-    drift: tuple[Drift, ...] = ()
+    drift: tuple[RecordedChange, ...] = ()
 
     @property
     def skip_command(self) -> str:
@@ -57,7 +57,7 @@ class Summary:
     documents: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
     revisions: int = 0
-    drift: list[Drift] = field(default_factory=list)
+    drift: list[RecordedChange] = field(default_factory=list)
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Summary:
         self.documents[Outcome.UNCHANGED] += self.documents[Outcome.LOADED]
         self.documents[Outcome.LOADED] = 0
 
-    def notice(self, shown: Iterable[Drift]) -> None:
+    def notice(self, shown: Iterable[RecordedChange]) -> None:
         """Keeps the drift that nobody saw before this run, each change with all its locations so far."""
         news = {change.drift_id: change for change in [*self.drift, *shown] if change.first_run_id == self.run_id}
         self.drift = list(news.values())
@@ -163,7 +163,7 @@ class Summary:
         }
 
 
-def _drift_json(change: Drift) -> dict[str, Any]:
+def _drift_json(change: RecordedChange) -> dict[str, Any]:
     names = ("endpoint_kind", "locations", "severity", "signal", "change", "path", "before", "after")
     return {"id": change.drift_id} | {name: getattr(change, name) for name in names}
 

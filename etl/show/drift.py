@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 
 
-def as_text(changes: Sequence[Drift]) -> str:
+def as_text(changes: Sequence[RecordedChange]) -> str:
     """The changes as a table for people."""
     if not changes:
         return "no drift seen"
@@ -19,6 +19,6 @@ def as_text(changes: Sequence[Drift]) -> str:
     return "\n".join([head, *lines])
 
 
-def as_json(changes: Sequence[Drift], done: str | None) -> dict[str, Any]:
+def as_json(changes: Sequence[RecordedChange], done: str | None) -> dict[str, Any]:
     """The changes as `drift --json` prints them, with the sentence on what was accepted or taken back."""
     return {"drift": [asdict(entry) for entry in changes], "done": done}

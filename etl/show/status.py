@@ -11,7 +11,7 @@ from etl import __version__
 from etl.database.connection import Connection, lock_owner, read_sql, rows_of
 from etl.errors import ExitCode
 from etl.load import drift_record, rules
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 from etl.load.events import StoredEvent, instant, open_rejections
 from etl.load.rules import Tombstone
 from etl.transform.declaration import SERIES_END, days_in_words
@@ -86,7 +86,7 @@ class Status:
     locations: list[Coverage]
     runs: list[Run]
     lock: str | None
-    open_drift: list[Drift]
+    open_drift: list[RecordedChange]
     rejected: list[StoredEvent]
     findings: list[FindingGroup]
     passed_over: list[Tombstone]
@@ -202,6 +202,6 @@ def _waiting_lines(status: Status) -> Iterator[str]:
         yield from (f"gap: {row.location} {first} to {last}" for first, last in row.gaps)
 
 
-def _drift_line(change: Drift) -> str:
+def _drift_line(change: RecordedChange) -> str:
     hint = f"; to take it as it is: main.py drift --accept {change.drift_id}" if change.can_be_accepted else ""
     return f"{change.line}{hint}"

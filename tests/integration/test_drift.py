@@ -294,14 +294,14 @@ def test_what_was_accepted_can_be_taken_back(publisher: Publisher) -> None:
 
 def test_a_changed_type_cannot_be_accepted_and_is_over_when_it_is(publisher: Publisher) -> None:
     publisher.load(lambda row: plant(row, "cases.total.value", "many"))
-    with pytest.raises(UsageError, match="stay rejected until the type is what it was"):
+    with pytest.raises(UsageError, match="stay rejected until the old type is back"):
         drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
     publisher.load()
     assert [row[-1] for row in publisher.drift()] == [True]
 
 
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:
-    with pytest.raises(UsageError, match=r"there is no drift 7; `main.py drift` lists"):
+    with pytest.raises(UsageError, match=r"there is no drift 7; `main.py drift` lists all"):
         drift_record.accept(publisher.warehouse.conn, 7, with_loss=False)
 
 

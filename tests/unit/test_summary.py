@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from etl.errors import ExitCode, Outcome
-from etl.load.drift_record import Drift
+from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.run.summary import Summary, Trouble
 from etl.run.wording import advice, as_text
 from etl.transform.bounds import Finding
 
-DRIFT = Drift(
+DRIFT = RecordedChange(
     3, "state", ["CA"], "shape", "path added", "data.cases.x", None, "number", "notice", "", "", first_run_id=7,
     acknowledged=None, ended=None, status="open", accepted_for=None,
 )  # fmt: skip
