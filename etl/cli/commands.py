@@ -1,4 +1,4 @@
-"""The commands: what each does with its options, what it prints, and its exit code."""
+"""The commands: the options, the work, the output and the exit code of each."""
 
 import argparse
 import inspect
@@ -38,8 +38,8 @@ database: --database-url, DATABASE_URL, DATABASE_URL_FILE, or libpq's PGHOST, PG
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; the only place that catches every exception."""
-    # The format of the log is looked up before the options are parsed: an error in them is logged, too.
+    """Runs one command and returns its exit code; no other place catches every exception."""
+    # The format of the log is known before the options are parsed, since errors in them are logged too.
     logs.configure(logs.format_asked_for(arguments, os.environ))
     try:
         return _dispatch(list(arguments), os.environ)
@@ -58,14 +58,13 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
             raise UsageError(f"{arguments[0]!r} is no command; there are {', '.join(COMMANDS)}")
         arguments = ["load", *arguments]
     options = build_parser(environ, arguments[0]).parse_args(arguments)
-    run: Callable[[argparse.Namespace, Mapping[str, str]], int] = options.run
-    return run(options, environ)
+    return int(options.run(options, environ))
 
 
 def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands; only that of the chosen one reads variables.
+    """The parser of all commands; only the chosen command reads variables.
 
-    A command's help is the docstring of its function: a sentence, and examples.
+    The help of a command is the docstring of its function: a sentence, then examples.
     """
     parser = Parser(
         prog="main.py",
@@ -87,7 +86,7 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
 
 
 def _print(text: str) -> None:
-    """Prints a result; if its reader (head, less) has left, there is nobody to tell."""
+    """Prints a result; that its reader (head, less) has left is no error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -102,7 +101,7 @@ def _print_result(options: argparse.Namespace, found: Mapping[str, Any], text: s
 def _connected(
     options: argparse.Namespace, environ: Mapping[str, str], *, writes: bool = False, needs_schema: bool = True
 ) -> Iterator["Connection"]:
-    """The connection of a command, to the configured database or the embedded one; with the run lock if it writes."""
+    """The connection of a command to the database in use; with the run lock if the command writes."""
     from etl.database import connection, schema
 
     with ExitStack() as stack:
@@ -116,7 +115,7 @@ def _connected(
 
 
 def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
-    """The line of progress on a terminal, rewritten in place; nothing in a pipe, under cron, or in a log of JSON."""
+    """The line of progress on a terminal; nothing in a pipe, under cron, or beside a log of JSON."""
     from etl.cli.progress import Line
 
     is_shown = sys.stderr.isatty() and not options.no_progress and options.log_format == "text"
@@ -127,14 +126,14 @@ def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
 
 
 def _load_options(parser: Parser) -> None:
-    text = "read the documents of one day: YYYY-MM-DD, latest, yesterday or today (in New York)"
+    text = "load one day from its own documents: YYYY-MM-DD, latest, yesterday or today (in New York)"
     parser.option("--date", text, metavar="D", type=opt.day_or_word, dest="day")
-    parser.option("--from", "load the history from this day on", metavar="D", type=opt.day, dest="first_day")
-    parser.option("--to", "load the history up to this day", metavar="D", type=opt.day, dest="last_day")
+    parser.option("--from", "load the histories from this day on", metavar="D", type=opt.day, dest="first_day")
+    parser.option("--to", "load the histories up to this day", metavar="D", type=opt.day, dest="last_day")
     parser.option("--locations", variable="COVID_ETL_LOCATIONS", **opt.SHARED["--locations"])
     text = "auto (the API, or the snapshot if it is gone), api, snapshot, a URL, or a folder with us/ and states/"
     parser.option("--source", f"{text} (default: auto)", metavar="S", default="auto")
-    parser.switch("--dry-run", "do all of it and roll back; needs a schema")
+    parser.switch("--dry-run", "do everything and roll it back; needs a schema")
     parser.switch("--force", "load also what is unchanged or stale")
     parser.switch("--allow-withdrawals", "accept a history that lacks more than a tenth of the known days")
     parser.shared("--jobs", "--wait", "--json", "--no-progress")
@@ -156,9 +155,8 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError("--date goes without --from and --to")
     if options.first_day and options.last_day and options.first_day > options.last_day:
         raise UsageError(f"--from {options.first_day} is after --to {options.last_day}")
-    wanted = pipeline.LoadOptions(
-        **{field.name: getattr(options, field.name) for field in fields(pipeline.LoadOptions)}
-    )
+    names = [field.name for field in fields(pipeline.LoadOptions)]
+    wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
     ending.limit(options.wait + pipeline.LONGEST_RUN_SECONDS)
     watched = {} if wanted.dry_run else environ
     with (
@@ -182,7 +180,7 @@ def _print_summary(options: argparse.Namespace, summary: "Summary") -> int:
 
 
 def _replay_options(parser: Parser) -> None:
-    text = "load the rejected documents (or one) that an alias, a tombstone or a new version allows now"
+    text = "load the rejected documents, or one, that an alias, a tombstone or a new version allows now"
     parser.option("--rejected", text, metavar="ID", type=opt.positive_or_all, nargs="?", const=opt.ALL)
     parser.switch("--allow-rejected", "rebuild without the loaded documents that would be rejected now")
     parser.shared("--locations", "--wait", "--json", "--no-progress")
@@ -213,7 +211,7 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         watch.during(conn),
     ):
         summary = replay.replay_rejected(conn, None if options.rejected == opt.ALL else options.rejected)
-        # The one who replays reads what is still rejected; others have not heard of what was noticed only now.
+        # Whoever replays reads what is still rejected; others are told what is new.
         watch.notice = alerts.Notice(summary.exit_code, news=wording.news_lines(summary))
     return _print_summary(options, summary)
 
@@ -222,14 +220,14 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _drift_options(parser: Parser) -> None:
-    parser.option("--accept", "accept one: take it as it is from now on", metavar="ID", type=opt.positive)
-    parser.switch("--with-loss", "accept also where published values become null by it")
-    parser.option("--undo", "take back what was accepted", metavar="ID", type=opt.positive)
+    parser.option("--accept", "accept a change: read documents with it from now on", metavar="ID", type=opt.positive)
+    parser.switch("--with-loss", "accept it also if loaded values become null by that")
+    parser.option("--undo", "take back that a change was accepted", metavar="ID", type=opt.positive)
     parser.shared("--wait", "--json")
 
 
 def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """List what has changed in what the source publishes, or accept a change.
+    """List the changes in what the source publishes, or accept one.
 
     examples:
       main.py drift
@@ -253,8 +251,8 @@ def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _skip_options(parser: Parser) -> None:
     parser.add_argument("location", metavar="LOCATION", nargs="?", help="code of the location, such as ca")
-    parser.add_argument("days", metavar="DAY", nargs="*", type=opt.day, help="days to pass over (none: all of them)")
-    parser.option("--reason", "why; needed, and kept", metavar="TEXT")
+    parser.add_argument("days", metavar="DAY", nargs="*", type=opt.day, help="days to pass over (default: all)")
+    parser.option("--reason", "why: needed with LOCATION, and kept", metavar="TEXT")
     parser.switch("--list", "list the tombstones")
     parser.option("--undo", "end a tombstone", metavar="ID", type=opt.positive)
     parser.shared("--wait", "--json")
@@ -298,7 +296,7 @@ def _prune_options(parser: Parser) -> None:
 
 
 def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Drop stored bytes by age, and say what a replay loses by it.
+    """Drop stored bytes by age, and say what a replay loses by that.
 
     examples:
       main.py prune --older-than-days 365
@@ -309,7 +307,7 @@ def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         pruned = prune.prune(conn, options.older_than_days)
     _print(f"{pruned.documents} documents dropped, {pruned.size_bytes} bytes before compression")
     for location, moment in pruned.lost.items():
-        _print(f"{location}: can no longer be replayed, with its revisions before {moment}")
+        _print(f"{location}: can no longer be replayed; that would lose its revisions before {moment}")
     return ExitCode.OK
 
 
@@ -317,14 +315,14 @@ def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _mirror_options(parser: Parser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="folder to save to; made if it is not there")
+    parser.add_argument("directory", metavar="DIR", help="folder to save to, made if missing")
     parser.option("--source", "api, snapshot, a URL or a directory (default: api)", metavar="S", default="api")
     parser.switch("--single-days", "save the documents of single days as well")
     parser.shared("--jobs", "--no-progress")
 
 
 def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Save the API as files, usable later as --source DIR.
+    """Save the API as files that can later be read with --source DIR.
 
     examples:
       main.py mirror api-copy
@@ -344,7 +342,7 @@ def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _export_options(parser: Parser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="folder to write; an export that is there is replaced")
+    parser.add_argument("directory", metavar="DIR", help="folder to write to; an export in it is replaced")
     parser.option("--format", "csv or parquet (default: csv)", choices=("csv", "parquet"), default="csv")
     names = {"metavar": "NAMES", "nargs": "?", "const": opt.ALL}
     parser.option("--tables", "the star: its dimensions and facts (default); with NAMES (a,b) only these", **names)
@@ -370,7 +368,7 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _report_options(parser: Parser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="folder to write to; made if it is not there")
+    parser.add_argument("directory", metavar="DIR", help="folder to write to, made if missing")
     parser.switch("--png", "write the national curves as pictures instead of the page")
 
 
@@ -394,9 +392,9 @@ def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _status_options(parser: Parser) -> None:
-    text = "exit with 7 if the last load that went well, or the newest day of a series that goes on, is older"
+    text = "exit with 7 if the last successful load, or the newest day of a series that goes on, is older"
     parser.option("--max-age-days", text, metavar="N", type=opt.positive)
-    parser.switch("--test-alerts", "send a test message and ping; 7 if one does not arrive")
+    parser.switch("--test-alerts", "send a test message and a ping; exit with 7 if one does not arrive")
     parser.shared("--json")
 
 
@@ -415,7 +413,7 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems = alerts.test(environ)
         _print("\n".join(problems) or "the test message and the ping were taken")
         return ExitCode.CHECK if problems else ExitCode.OK
-    # Only as an alarm does it tell anybody else than the one who asks.
+    # Without --max-age-days nobody is told but whoever asks.
     watched = environ if options.max_age_days else {}
     with alerts.Watch("status", watched) as watch, _connected(options, environ) as conn, watch.during(conn):
         found = status.read(conn)
@@ -424,7 +422,7 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     text = status.as_text(found) + (f"\nSTALE: {stale}" if stale else "")
     _print_result(options, status.as_json(found) | {"stale": stale}, text)
     if stale:
-        # On stderr as well: cron mails it, whatever becomes of the tables.
+        # It is logged as well, since cron mails stderr even where stdout is thrown away.
         log.error("data is stale", extra={"reason": stale})
     return ExitCode.CHECK if stale else ExitCode.OK
 
@@ -449,7 +447,7 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Create or upgrade the schema only.
+    """Create or upgrade the schema, and do no more.
 
     examples:
       main.py init-db
@@ -484,7 +482,7 @@ def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its options, and the function that does it."""
+    """A command: the function that adds its options, and the function that does it."""
 
     add_options: Callable[[Parser], None]
     run: Callable[[argparse.Namespace, Mapping[str, str]], int]

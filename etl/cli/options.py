@@ -1,4 +1,4 @@
-"""The options of the commands: their words, their types, and the variables that take the place of a default."""
+"""The options of the commands: their types, those that several commands share, and the variables that set them."""
 
 import argparse
 import re
@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 from etl.errors import UsageError
 from etl.logs import FORMATS
 
-# Where "today" is: the source was an American project. A day's figures came out in the afternoon there.
+# The time zone of `today`: the source was American, and published the figures of a day in the afternoon.
 TIME_ZONE = "America/New_York"
 ALL = "all"
-# The options that a variable can set; it is read by the commands that have the option.
+# Option -> variable that sets its default, for every command that has the option.
 VARIABLES = {
     "--source": "COVID_ETL_SOURCE",
     "--jobs": "COVID_ETL_JOBS",
@@ -22,7 +22,7 @@ VARIABLES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose options may take their defaults from variables, and whose errors are `UsageError`."""
+    """A parser that takes defaults from variables, and whose errors are `UsageError`."""
 
     def __init__(self, environ: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         kwargs |= {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -30,11 +30,11 @@ class Parser(argparse.ArgumentParser):
         self.environ = environ or {}
 
     def error(self, message: str) -> NoReturn:
-        """Says on one line what was wrong."""
+        """Raises what was wrong as one line."""
         raise UsageError(f"{message}; see {self.prog} --help")
 
     def option(self, flag: str, text: str, *, variable: str | None = None, **kwargs: Any) -> None:
-        """Adds an option; a variable's value, if set and not empty, takes the place of its default."""
+        """Adds an option; a variable that is set and not empty replaces its default."""
         variable = variable or VARIABLES.get(flag)
         if variable and (value := self.environ.get(variable)):
             kwargs["default"] = _checked(variable, value, kwargs)
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         self.option(flag, text, action="store_true")
 
     def shared(self, *flags: str) -> None:
-        """Adds options that other commands have, too."""
+        """Adds options that several commands have."""
         for flag in flags:
             self.option(flag, **SHARED[flag])
 
@@ -108,21 +108,18 @@ def seconds(text: str) -> float:
 
 
 def selection(text: str) -> str:
-    """Locations in the form in which a run keeps them: in small letters, without spaces."""
+    """Locations as a run records them: in small letters, without spaces."""
     return ",".join(part.strip().lower() for part in text.split(",") if part.strip())
 
 
-# --- options that several commands have: what argparse is told of each ---
+# --- options that several commands have ---
 
 SHARED: dict[str, dict[str, Any]] = {
     "--database-url": {"metavar": "URL", "text": "postgresql://USER@HOST:PORT/DATABASE [DATABASE_URL]"},
     "--log-format": {"choices": FORMATS, "default": "text", "text": "log lines on stderr: text or json"},
-    "--locations": {
-        "metavar": "L", "type": selection, "default": ALL,
-        "text": "all, us, states, or codes such as us,ca,ny (default: all)",
-    },
+    "--locations": {"metavar": "L", "type": selection, "default": ALL, "text": "all (default), us, states, or ca,ny"},
     "--jobs": {"metavar": "N", "type": positive, "default": 4, "text": "parallel requests (default: 4)"},
     "--wait": {"metavar": "SECONDS", "type": seconds, "default": 0.0, "text": "wait for another run (default: 0)"},
     "--json": {"action": "store_true", "text": "print the result as one JSON object"},
     "--no-progress": {"action": "store_true", "text": "no progress line on the terminal"},
-}  # fmt: skip
+}

@@ -5,14 +5,14 @@ from typing import TextIO
 
 
 class Line:
-    """Called with what is done and what there is to do; rewrites one line in place."""
+    """Rewrites one line at each call, with the documents done, the documents in all, and the rows so far."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.started = time.monotonic()
 
     def __call__(self, done: int, total: int, rows: int) -> None:
-        """Shows the line; the last one stays."""
+        """Shows the line; the last one ends with a newline."""
         seconds = max(time.monotonic() - self.started, 1e-6)
         left = seconds / max(done, 1) * (total - done)
         line = f"{done} of {total} documents, {rows} rows, {done / seconds:.1f} documents/s, {left:.0f} s left"

@@ -1,4 +1,4 @@
-"""psql on the database in use: as it is for scripts, with settings and a greeting at a terminal."""
+"""psql on the database in use: plain for scripts, with settings and a greeting at a terminal."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from etl.errors import UsageError
 
 STARTUP_FILE = SQL / "psqlrc"
 EXAMPLES = SQL / "examples"
-# Long lines are cut, not wrapped; a table that fits stays on the screen; \x and colours work.
+# It cuts long lines, leaves a table that fits on the screen, and passes colours on.
 PAGER = "less -SRFX"
 
 
@@ -28,9 +28,9 @@ def program() -> str:
 
 
 def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs psql as a child, so that an embedded server can stop after it; returns psql's exit code.
+    """Runs psql as a child process, after which an embedded server can stop; returns the exit code of psql.
 
-    The password goes by the environment, where other users of the machine do not see it.
+    The password is in the environment, which other users of the machine cannot read.
     """
     dsn, password = split_password(target)
     variables = {**environ, **({"PGPASSWORD": password} if password else {})}
@@ -38,21 +38,21 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
     if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
         command += ["--set", f"examples={_examples()}", *_own_startup_file(psql, environ)]
         variables |= {"PSQLRC": str(STARTUP_FILE)} | _pager(environ)
-    # psql cancels its query at Ctrl-C, and ends with its terminal.
+    # At Ctrl-C psql cancels its query, and it ends by itself when the terminal closes.
     leave_signals_to_child()
     return subprocess.run(command, env=variables, check=False).returncode
 
 
 def _examples() -> str:
-    """The folder of the examples as one would type it: relative where the program lies below the current folder."""
+    """The folder of the examples as people would type it: relative if it is below the current folder."""
     return os.path.relpath(EXAMPLES) if EXAMPLES.is_relative_to(Path.cwd()) else str(EXAMPLES)
 
 
 def _own_startup_file(psql: str, environ: Mapping[str, str]) -> list[str]:
-    """Names the user's own startup file, found where psql would: for its version, then for all."""
+    """The option that names the own startup file of the user, if there is one; psql looks for the same names."""
     shown = subprocess.run([psql, "--version"], capture_output=True, text=True, check=False).stdout
     version = (shown.split() or [""])[2:3]
-    suffixes = [f"-{each}" for full in version for each in (full, full.split(".")[0])]
+    suffixes = [f"-{number}" for full in version for number in (full, full.split(".")[0])]
     name = environ.get("PSQLRC") or "~/.psqlrc"
     name = environ.get("HOME", "") + name[1:] if name.startswith("~/") else name
     files = [f"{name}{suffix}" for suffix in (*suffixes, "") if os.access(f"{name}{suffix}", os.R_OK)]
@@ -60,7 +60,7 @@ def _own_startup_file(psql: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def _pager(environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's pager; else less, or where that is missing none."""
+    """The variable that sets the pager: the one of the user stays; else less, or none if that is missing."""
     if "PSQL_PAGER" in environ or "PAGER" in environ:
         return {}
     return {"PSQL_PAGER": PAGER if shutil.which("less") else ""}

@@ -196,5 +196,4 @@ def _count(conn: Connection, metric: Metric, locations: list[str]) -> int:
         "select {} from public.{} inner join public.location_dimension as location using (location_id)"
         " where location.location_code = any(%s)"
     ).format(sql.SQL(" + ").join(count_of(metric, name) for name in metric.columns), sql.Identifier(metric.table))
-    count: int = fetch_one(conn, query, (locations,))[0]
-    return count
+    return int(fetch_one(conn, query, (locations,))[0])

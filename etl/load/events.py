@@ -49,9 +49,8 @@ def instant(moment: datetime) -> str:
 
 def next_known_at(conn: Connection) -> datetime:
     """The `known_at` of the next event: the time of the clock, or just after the last event if that is later."""
-    known_at: datetime = fetch_one(
-        conn, "select greatest(clock_timestamp(), max(known_at) + interval '1 microsecond') from ops.document_load"
-    )[0]
+    query = "select greatest(clock_timestamp(), max(known_at) + interval '1 microsecond') from ops.document_load"
+    known_at: datetime = fetch_one(conn, query)[0]
     return known_at
 
 
@@ -63,8 +62,7 @@ def keep(conn: Connection, received: Received, data_hash: str | None) -> int:
         "body": received.compressed,
         "size_bytes": len(received.body),
     }
-    document_id: int = fetch_one(conn, read_sql("load/keep_document.sql"), values)[0]
-    return document_id
+    return int(fetch_one(conn, read_sql("load/keep_document.sql"), values)[0])
 
 
 def record(conn: Connection, event: Event, changed_rows: int = 0) -> None:
@@ -129,9 +127,8 @@ def open_rejections(conn: Connection) -> list[StoredEvent]:
 
 def stored_document(conn: Connection, document_id: int) -> Received:
     """The bytes of a content, which must not have been pruned."""
-    compressed, sha256 = fetch_one(
-        conn, "select body, sha256 from ops.document where document_id = %s", (document_id,)
-    )
+    query = "select body, sha256 from ops.document where document_id = %s"
+    compressed, sha256 = fetch_one(conn, query, (document_id,))
     return Received(gzip.decompress(compressed), bytes(compressed), sha256)
 
 
@@ -150,22 +147,17 @@ def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:
 
 def is_rejected_last(conn: Connection, address: str, document_id: int) -> bool:
     """Whether the last open event of an address is the rejection of this content."""
-    last = fetch_all(
-        conn,
+    query = (
         "select outcome, document_id from ops.document_load where address = %s and closed_at is null"
-        " order by document_load_id desc limit 1",
-        (address,),
+        " order by document_load_id desc limit 1"
     )
-    return last == [("rejected", document_id)]
+    return fetch_all(conn, query, (address,)) == [("rejected", document_id)]
 
 
 def close_rejection(conn: Connection, document_load_id: int) -> None:
     """Closes one rejected document, which was loaded or passed over after all."""
-    execute(
-        conn,
-        "update ops.document_load set closed_at = clock_timestamp() where document_load_id = %s",
-        (document_load_id,),
-    )
+    query = "update ops.document_load set closed_at = clock_timestamp() where document_load_id = %s"
+    execute(conn, query, (document_load_id,))
 
 
 def close_rejections(conn: Connection, location_id: int, first_day: date, last_day: date) -> None:

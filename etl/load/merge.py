@@ -17,8 +17,8 @@ from etl.load.events import Event
 from etl.transform.declaration import REPORT_TABLE, TABLES, Metric, key_columns, value_columns
 from etl.transform.rows import CopyText
 
-# Column -> bound value, for the columns that say by which event a row came. The row of a report itself has all of them,
-# a fact only the time of the event.
+# Column -> bound value, for the columns that tell by which event a row came. The row of a report has all of these, a
+# fact has only the time.
 REPORT_STAMPS = {
     "known_from": "known_at",
     "source_built_at": "build_time",
@@ -44,7 +44,7 @@ class RowCounts:
 
     @property
     def total(self) -> int:
-        """How many rows the document and the table have together."""
+        """How many rows were written, withdrawn, or found unchanged."""
         return self.inserted + self.updated + self.withdrawn + self.unchanged
 
 

@@ -75,7 +75,7 @@ class Rules:
     tombstones: tuple[Tombstone, ...]
 
     def of(self, location: Location, at: datetime | None = None) -> LocationRules:
-        """The rules for a location; the tombstones are those that hold now, or that held for a load known `at` a time."""
+        """The rules for a location, with the tombstones that hold now, or that held for a load known `at` a time."""
         kind = location.shape.name
         aliases = self.aliases.get((kind, None), ()) + self.aliases.get((kind, location.code), ())
         here = [tombstone for tombstone in self.tombstones if tombstone.location_id == location.location_id]
@@ -116,8 +116,8 @@ def tombstones(conn: Connection) -> list[Tombstone]:
 def skip(conn: Connection, location: str, days: list[date], reason: str) -> list[Tombstone]:
     """Passes over some days of the locations that `location` selects, or without days all of them.
 
-    Returns the tombstones that hold for these days; a day that was passed over already keeps its own. The figures that
-    are loaded stay. Raises `UsageError` for an unknown location. The caller holds the run lock.
+    Returns the tombstones that hold for these days; a day that was passed over already keeps its own. The loaded
+    figures stay. Raises `UsageError` for an unknown location. The caller holds the run lock.
     """
     chosen = locations.choose(conn, location, "LOCATION")
     wanted: list[date | None] = [*days] or [None]

@@ -1,7 +1,7 @@
-"""Alerts for people, and a heartbeat for a dead man's switch; neither ever changes what a command does, or its end.
+"""Alerts for people, and the heartbeat for a dead man's switch; neither changes the result of a command.
 
-A trouble is told when it begins, when it changes, and once a day while it lasts; then, that it is over. The memory of
-what was told is `ops.alert`: where the database itself is the trouble, each run tells it.
+People are told when a trouble begins, when it changes, once a day while it lasts, and when it is over. `ops.alert`
+remembers this; a trouble with the database itself is therefore told by each run.
 """
 
 import logging
@@ -24,7 +24,7 @@ from etl.run.wording import advice, news_lines, trouble_lines
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
 HEARTBEAT_SECONDS = (3, 5)
-# A message is read on a telephone: more lines than this are only counted, longer ones cut.
+# A message is read on a telephone: so many lines of such a length are shown.
 MOST_LINES, LONGEST_LINE = 8, 300
 # The exit codes that a dead man's switch should take for success.
 SUCCESS = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
@@ -32,7 +32,7 @@ SUCCESS = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a command has to tell: troubles, which last until they are mended, and news, which are told once."""
+    """The content of an alert: troubles, which last until they are mended, and news, which are told once."""
 
     exit_code: ExitCode
     troubles: list[str] = field(default_factory=list)
@@ -49,16 +49,18 @@ def of_summary(summary: Summary) -> Notice:
 
 
 def of_staleness(stale: str | None) -> Notice:
-    """The notice of `status --max-age-days`: what is stale, if anything is."""
+    """The notice of `status --max-age-days`; `stale` says what is stale, if anything is."""
     if not stale:
         return Notice(ExitCode.OK)
     return Notice(
-        ExitCode.CHECK, [f"stale: {stale}"], advice=["does the schedule run? main.py load says what is wrong"]
+        ExitCode.CHECK,
+        [f"stale: {stale}"],
+        advice=["see whether the scheduled load runs, or run main.py load by hand"],
     )
 
 
 def of_error(error: BaseException) -> Notice:
-    """The notice of a command that an error has ended."""
+    """The notice of a command that ended with an error."""
     code = exit_code_of(error)
     if isinstance(error, EtlError | OSError):
         return Notice(code, [f"failed: {error}"])
@@ -68,10 +70,10 @@ def of_error(error: BaseException) -> Notice:
 
 
 class Watch:
-    """Tells, at the end of a command, what there is to tell; `scope` names what may be repeated or mended.
+    """Tells the notice of a command at its end: the one that the command has set, or that of the error that ended it.
 
-    Enter it around everything, and `during` around what has a connection. `notice` is what the command itself tells,
-    unless an error ends it.
+    Enter it around the whole command, and `during` around the part with a connection. A notice repeats or ends only
+    the troubles of the same `scope`.
     """
 
     def __init__(self, scope: str, environ: Mapping[str, str], *, heartbeat: bool = False) -> None:
@@ -92,7 +94,7 @@ class Watch:
 
     @contextmanager
     def during(self, conn: Connection) -> Iterator[None]:
-        """Tells at the end of the block, while there is a connection for the memory of what was told."""
+        """Tells at the end of the block, where the connection gives access to what was told before."""
         ping(self._heartbeat, "/start")
         error: BaseException | None = None
         try:
@@ -107,9 +109,9 @@ class Watch:
                 self._is_told = True
 
     def _at_end(self, error: BaseException | None) -> Notice | None:
-        """The notice to give at the end; none where somebody knows already.
+        """The notice to tell; none for whoever interrupts a command, or mistypes it at a terminal.
 
-        Whoever interrupts a command or mistypes it at a terminal does; a run that holds the lock tells of itself.
+        There is none for a locked database either: the run that holds the lock tells its own.
         """
         is_known = isinstance(error, UsageError) and sys.stderr.isatty()
         if is_known or isinstance(error, Interrupted | LockedError):
@@ -129,14 +131,14 @@ class Watch:
         is_repetition = is_fresh and trouble == last
         if (trouble and not is_repetition) or notice.news or (last and not trouble):
             headline, kind = _headline(notice, last)
-            title, message = f"{_whose(conn)}: {headline}", _message(notice, last)
+            title, message = f"{_sender(conn)}: {headline}", _message(notice, last)
             if deliver(self._urls, title, message, kind):
                 add = "insert into ops.alert (scope, trouble, message) values (%s, %s, %s) returning alert_id"
                 _remembered(conn, add, (self.scope, trouble, f"{title}\n{message}"))
 
 
 def _remembered(conn: Connection | None, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The rows of a statement on `ops.alert`; none without a connection, or where it fails, which is logged."""
+    """The rows of a statement on `ops.alert`; none without a connection, or if it fails, which is logged."""
     try:
         return fetch_all(conn, query, parameters) if conn else []
     except EtlError as error:
@@ -145,9 +147,9 @@ def _remembered(conn: Connection | None, query: str, parameters: tuple[Any, ...]
 
 
 def ping(heartbeat: str | None, ending: str) -> bool:
-    """Tells a dead man's switch, if there is one, that a job began (`/start`), went well (``), or did not (`/fail`).
+    """Sends a ping to a dead man's switch, if there is one, and returns whether that was taken; never raises.
 
-    Never raises: where it does not answer, that is logged, and False is returned.
+    `ending` is appended to its address: `/start`, `/fail`, or nothing for success.
     """
     if not heartbeat:
         return True
@@ -156,7 +158,7 @@ def ping(heartbeat: str | None, ending: str) -> bool:
     try:
         requests.get(heartbeat.rstrip("/") + ending, timeout=HEARTBEAT_SECONDS).raise_for_status()
     except requests.RequestException as error:
-        # Its text names the address, which is a secret but for the host.
+        # The text of the error names the address, of which only the host is no secret.
         fields = {"host": urlsplit(heartbeat).hostname, "reason": type(error).__name__}
         log.warning("heartbeat not delivered", extra=fields)
         return False
@@ -164,9 +166,9 @@ def ping(heartbeat: str | None, ending: str) -> bool:
 
 
 def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
-    """Sends a message to every address, in apprise's notation; logs what could not be sent, and never raises.
+    """Sends a message to the addresses that apprise understands; returns whether all of these took it, never raises.
 
-    `kind` is apprise's: info, success, warning or failure. False if an address that it understands did not take it.
+    `kind` is one of apprise's: info, success, warning or failure.
     """
     recipients, _ = _recipients(urls)
     delivered = bool(recipients) and bool(recipients.notify(title=title, body=message, notify_type=kind))
@@ -176,13 +178,13 @@ def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
 
 
 def _recipients(urls: str) -> tuple[Any, bool]:
-    """Apprise with the addresses that it understands, and whether these are all; None without apprise."""
+    """Apprise with the addresses that it understands, and whether it understands all; None without apprise."""
     try:
         import apprise
     except ImportError:
         log.error("apprise is missing: install requirements/alerts.txt")
         return None, False
-    # Its own log lines repeat addresses, which are secrets.
+    # The log lines of apprise contain addresses, which are secrets.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     recipients = apprise.Apprise()
     are_all = bool(recipients.add(" ".join(urls.split())))
@@ -192,26 +194,26 @@ def _recipients(urls: str) -> tuple[Any, bool]:
 
 
 def test(environ: Mapping[str, str]) -> list[str]:
-    """Sends a test message and a ping to whoever is configured; returns what is wrong, nothing if they were taken."""
+    """Sends a test message and a ping to all that is configured; returns the problems, none if both were taken."""
     urls, heartbeat = _secret(ALERT_URLS, environ), _secret(HEARTBEAT_URL, environ)
     if not urls and not heartbeat:
         return [f"neither {ALERT_URLS} nor {HEARTBEAT_URL} is set: nobody would be told"]
     problems = []
-    if urls and not (deliver(urls, f"{_whose(None)}: test", "alerts arrive") and _recipients(urls)[1]):
-        problems.append(f"{ALERT_URLS}: not every address took the message; the log line above says more")
+    if urls and not (deliver(urls, f"{_sender(None)}: test", "alerts arrive") and _recipients(urls)[1]):
+        problems.append(f"{ALERT_URLS}: not every address took the message; see the log line above")
     if not ping(heartbeat, ""):
-        problems.append(f"{HEARTBEAT_URL}: it did not take the ping; the log line above says more")
+        problems.append(f"{HEARTBEAT_URL}: it did not take the ping; see the log line above")
     return problems
 
 
-def _whose(conn: Connection | None) -> str:
-    """The sender of a message: several installations may tell the same people."""
+def _sender(conn: Connection | None) -> str:
+    """The sender of a message, by which people tell installations apart."""
     database = f"{conn.info.dbname}, " if conn else ""
     return f"{config.PROGRAM} ({database}{socket.gethostname()})"
 
 
 def _headline(notice: Notice, was_trouble: str | None) -> tuple[str, str]:
-    """The title of a message, and how grave it is, in apprise's words."""
+    """The title of a message, and its kind in the words of apprise."""
     if notice.troubles:
         run = f", run {notice.run_id}" if notice.run_id else ""
         return f"trouble (exit code {int(notice.exit_code)}{run})", "failure"

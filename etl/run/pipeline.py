@@ -1,4 +1,4 @@
-"""The flow of a load, from the options to the closed run."""
+"""The flow of a load, from its options to its summary."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -26,18 +26,18 @@ from etl.transform.locations import ADDRESS, decode_states
 
 LATEST, EVERYTHING, RANGE = "latest", "everything", "range"
 NATION_HISTORY = "us/daily.json"
-# After this the watchdog ends a load: no more than the time for asking, and the last requests and statements.
+# After this the watchdog ends a load: the time for asking, and five minutes for the last requests and statements.
 LONGEST_RUN_SECONDS = RUN_SECONDS + 300
-# A document with one of these outcomes is as it should be: it overtakes rejected ones of its days.
+# A document with one of these outcomes is sound, so that the rejected ones of its days are overtaken.
 SOUND = (Outcome.LOADED, Outcome.UNCHANGED, Outcome.NOT_MODIFIED)
-TOLD = (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE)
-
+# A document with one of these outcomes has a line in the log.
+LOGGED = (Outcome.FAILED, Outcome.REJECTED, Outcome.STALE)
 
 Progress = Callable[[int, int, int], None]
 
 
 def no_progress(_done: int, _total: int, _rows: int) -> None:
-    """Shows nothing."""
+    """The progress of a caller that shows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class LoadOptions:
 
     @property
     def kind(self) -> str:
-        """The sort of load, by its dates: the same for a scheduled one every day."""
+        """The sort of load, by its dates; a scheduled load has the same every day."""
         if self.day:
             return "day"
         return RANGE if self.first_day or self.last_day else EVERYTHING
@@ -67,8 +67,8 @@ def run(
 ) -> Summary:
     """Does one load and returns its summary; the caller holds the run lock.
 
-    `progress` is called after each document with what is done, what there is to do, and the rows so far.
-    A dry run does all of it in one transaction, which it rolls back.
+    `progress` is called after each document with the documents done, the documents in all, and the rows so far.
+    A dry run does the same in one transaction, which it rolls back.
     """
     if options.dry_run:
         schema.require(conn)
@@ -98,13 +98,14 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         preparer = Preparer(source, known, options.force, time.monotonic() + RUN_SECONDS, datetime.now(UTC).date())
         step = DocumentStep(loader, summary)
         for request, prepared in prepare_ahead(preparer.prepare, requests, options.jobs):
-            with summary.timed("load"):
-                step.take(request, partial(_settle, step, request, known.get(request.address), prepared))
+            started = time.monotonic()
+            step.take(request, partial(_settle, step, request, known.get(request.address), prepared))
+            summary.seconds["load"] += time.monotonic() - started
             progress(sum(summary.documents.values()), summary.requested, summary.row_count)
         summary.notice(loader.end_of_run())
-        summary.is_empty_range = options.kind == RANGE and not locations.are_covered(
-            conn, chosen, summary.first_day, summary.last_day
-        )
+        if options.kind == RANGE:
+            is_covered = locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
+            summary.is_empty_range = not is_covered
         if options.kind == EVERYTHING:
             _load_locations(loader, source)
     return summary
@@ -113,7 +114,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
 def _settle(
     step: "DocumentStep", request: Request, last: LastLoad | None, prepared: "Future[Payload | Verdict]"
 ) -> Verdict:
-    """Loads a document with news, keeps a rejected one, notes what another file of known data shows."""
+    """Loads a document with news, keeps a rejected one, and notes another file with known data."""
     verdict, loader = prepared.result(), step.loader
     if isinstance(verdict, Payload):
         verdict = step.load(request, last, verdict)
@@ -121,7 +122,7 @@ def _settle(
     if received and verdict.outcome is Outcome.REJECTED:
         drift = loader.reject(request, received, verdict.reason, verdict.observation)
     elif received and last and request.is_whole and last.source == request.source:
-        # Without its validators it would be received in full ever after.
+        # With the validators of the earlier file, the source would send the whole document every time.
         drift = loader.confirm(last.document_load_id, received, verdict.observation)
     if verdict.outcome in SOUND:
         loader.close_rejections(request)
@@ -130,13 +131,13 @@ def _settle(
 
 @dataclass(frozen=True, slots=True)
 class DocumentStep:
-    """The step of one document after another: to the database, the summary and the log."""
+    """The last step of each document: into the database, the summary and the log."""
 
     loader: Loader
     summary: Summary
 
     def take(self, request: Request, settle: Callable[[], Verdict]) -> None:
-        """Settles a document and counts it; a failure is its own, unless every other document would meet it too."""
+        """Settles a document and counts it; an error makes it a failed one, unless that error ends the run."""
         try:
             verdict = settle()
         except EtlError as error:
@@ -151,12 +152,11 @@ class DocumentStep:
         breaking = tuple(change for change in verdict.drift if change.severity == "breaking")
         place = (request.location.code, request.day)
         self.summary.count(verdict.outcome, Trouble(*place, verdict.reason, verdict.code, verdict.days, breaking))
-        if verdict.outcome in TOLD and verdict.reason != NOT_ASKED:
-            fields = {"address": request.address, "reason": verdict.reason}
-            log.warning(f"document {verdict.outcome}", extra=fields)
+        if verdict.outcome in LOGGED and verdict.reason != NOT_ASKED:
+            log.warning(f"document {verdict.outcome}", extra={"address": request.address, "reason": verdict.reason})
 
     def load(self, request: Request, last: LastLoad | None, payload: Payload) -> Verdict:
-        """Loads a document; or finds only now, beside what is loaded, that it is to be rejected."""
+        """Loads a document, or rejects it if it contradicts what is loaded."""
         is_other_source = last and last.location_source != request.source
         change = events.SOURCE_CHANGED if is_other_source else events.REVISED
         try:
@@ -176,20 +176,20 @@ def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, s
 
 
 def _days_asked(options: LoadOptions) -> tuple[date, date]:
-    """The first and the last day asked for; all of them while the latest day is not known."""
+    """The first and the last day asked for; of all days while it is not known which is the latest."""
     if isinstance(options.day, date):
         return options.day, options.day
     return options.first_day or FIRST_DAY, options.last_day or LAST_DAY
 
 
 def _days(options: LoadOptions, source: Source) -> tuple[date, date, date | None]:
-    """The first and the last day wanted, and the day whose single documents are to be read, if any."""
+    """The first and the last day wanted; and the same day once more, if documents of a single day are to be read."""
     day = _latest_day(source) if options.day == LATEST else options.day
     return (day, day, day) if isinstance(day, date) else (*_days_asked(options), None)
 
 
 def _latest_day(source: Source) -> date:
-    """The newest day of the nation's history; raises `SourceError` if that cannot be had."""
+    """The newest day in the history of the nation; raises `SourceError` if that cannot be had."""
     try:
         return contract.newest_day(source.fetch(NATION_HISTORY).body)
     except Missing as error:

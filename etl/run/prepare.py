@@ -1,4 +1,4 @@
-"""Everything that can be done with a document before the database sees it: fetch, decode, compare, flatten."""
+"""The steps of a document before the database: it is fetched, decoded, compared and flattened."""
 
 import sys
 import time
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a document, with the reason and whatever it shows; `days` as in `ContractError`.
+    """The outcome of a document, with the reason and what it shows.
 
-    `drift` is what the record says of it, once it is settled.
+    `days` are those of a `ContractError`; `drift` holds the changes that were recorded of the document.
     """
 
     outcome: Outcome
@@ -43,7 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Prepares documents of a source; used by many threads at once.
+    """Prepares documents of a source; many threads use it at once.
 
     `today` is the newest day that a report can have, `deadline` a time of `time.monotonic()`.
     """
@@ -55,7 +55,7 @@ class Preparer:
     today: date
 
     def prepare(self, request: Request) -> Payload | Verdict:
-        """One document, as far as it comes without the database."""
+        """A document that is to be loaded, or the verdict on one that is not."""
         if request.is_skipped:
             return Verdict(Outcome.SKIPPED)
         last = None if self.force else self.last_loads.get(request.address)
@@ -103,7 +103,7 @@ def make_payload(request: Request, received: Received, document: Document, today
 
 
 def rejection(request: Request, received: Received, error: ContractError) -> Verdict:
-    """The verdict on a document that broke the contract, with the drift that it shows."""
+    """The verdict on a document that broke the contract, with the changes that it shows."""
     location = request.location
     observation = None
     if isinstance(error, DepartureError):
@@ -119,11 +119,11 @@ def _observation(request: Request, document: Document) -> Observation:
 def prepare_ahead(
     prepare: Callable[[Request], T], requests: Sequence[Request], jobs: int
 ) -> Iterator[tuple[Request, "Future[T]"]]:
-    """The requests in order, prepared by `jobs` threads, with at most one more than that in memory."""
+    """The requests in order, prepared by `jobs` threads; at most one document more is in memory."""
     waiting: deque[tuple[Request, Future[T]]] = deque()
     executor = ThreadPoolExecutor(jobs)
     usual = sys.getswitchinterval()
-    # Else the thread that talks to the database waits up to 5 ms after each of its many short statements.
+    # By default the thread that uses the database waits up to 5 ms after each of its many short statements.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         for request in requests:

@@ -1,4 +1,4 @@
-"""Dropping stored bytes that are old, and saying what a replay loses by it."""
+"""Drops stored bytes that are old, and says what a replay loses by that."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from etl.database.connection import Connection, fetch_all, read_sql, transaction
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """The documents and bytes that were dropped, and the locations that can no longer be replayed.
+    """The numbers of documents and bytes that were dropped, and the locations that can no longer be replayed.
 
-    `lost` has the time before which the revisions of such a location are lost, by its code.
+    `lost` maps the code of such a location to the time before which a replay would lose its revisions.
     """
 
     documents: int
@@ -18,7 +18,7 @@ class Pruned:
 
 
 def prune(conn: Connection, older_than_days: int) -> Pruned:
-    """Drops the bytes of documents received longer ago, but for the last whole one of each address."""
+    """Drops the bytes of documents that became known longer ago; `sql/prune/old_bytes.sql` says which stay."""
     with transaction(conn):
         sizes = [size for (size,) in fetch_all(conn, read_sql("prune/old_bytes.sql"), {"days": older_than_days})]
         lost = dict(fetch_all(conn, read_sql("prune/lost_replay.sql")))

@@ -1,4 +1,4 @@
-"""The record of a run in `ops.run`: from the moment that lock and schema stand until its end, however that comes."""
+"""The row of a run in `ops.run`: from the moment that it has the lock and the schema until it ends in any way."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from etl.logs import log
 from etl.run.summary import Summary
 from etl.transform.declaration import days_in_words
 
-# The level of the log's line that ends a run, by the run's status.
+# The status of a run -> the level of its last line in the log.
 LEVELS = {"ok": logging.INFO, "partial": logging.WARNING, "failed": logging.ERROR}
 
 
@@ -22,7 +22,7 @@ LEVELS = {"ok": logging.INFO, "partial": logging.WARNING, "failed": logging.ERRO
 def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     """Opens the run in `ops.run`, and closes it with the summary; the caller holds the run lock.
 
-    Runs that a killed process has left open are closed first: since the lock was free, they are dead.
+    Runs that killed processes have left open are closed first: none is alive, since the lock was free.
     """
     _close_abandoned(conn)
     _open(conn, summary)
@@ -32,7 +32,7 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
         yield
     except (Interrupted, Exception) as error:
         summary.ended_by = exit_code_of(error)
-        # The error on its way up tells more than the failure to record it.
+        # The error that ended the run says more than a failure to record that.
         with contextlib.suppress(EtlError):
             _close(conn, summary)
         if any(summary.documents.values()):
@@ -43,7 +43,7 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
 
 
 def resolved(conn: Connection, summary: Summary) -> None:
-    """Notes the source and the days of a run, once these are known."""
+    """Records the source and the days of a run, once these are known, and logs its start."""
     execute(
         conn,
         "update ops.run set source = %s, first_day = %s, last_day = %s where run_id = %s",
@@ -55,17 +55,16 @@ def resolved(conn: Connection, summary: Summary) -> None:
 
 
 def _close_abandoned(conn: Connection) -> None:
-    abandoned = fetch_all(
-        conn,
+    query = (
         "update ops.run set status = 'interrupted', ended_at = clock_timestamp()"
-        " where status = 'running' returning run_id",
+        " where status = 'running' returning run_id"
     )
-    for (run_id,) in abandoned:
+    for (run_id,) in fetch_all(conn, query):
         log.warning("abandoned run closed", extra={"abandoned_run_id": run_id})
 
 
 def _open(conn: Connection, summary: Summary) -> None:
-    """Records the start of a run, and gives the summary its number."""
+    """Adds the row of a run, and gives the summary its number."""
     summary.run_id = fetch_one(
         conn,
         "insert into ops.run (command, source, first_day, last_day, locations, program_version, host, pid)"

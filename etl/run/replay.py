@@ -1,4 +1,4 @@
-"""Replays: the star and its history rebuilt from the stored bytes, or what was rejected loaded after all."""
+"""Replays stored documents: all of them to rebuild the star and its history, or the rejected ones to load them."""
 
 from datetime import UTC, date, datetime
 from functools import partial
@@ -22,17 +22,17 @@ STORED = "stored"
 
 
 class _RefusedError(Exception):
-    """Some document would be rejected now, so the replay is rolled back."""
+    """A loaded document would be rejected now, so the replay is rolled back."""
 
 
 def replay(
     conn: Connection, selection: str, *, allow_rejected: bool = False, progress: Progress = no_progress
 ) -> Summary:
-    """Walks the events of the selected locations again under today's rules; the caller holds the run lock.
+    """Merges the events of the selected locations again, under today's rules; the caller holds the run lock.
 
-    One transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a document that
-    was loaded would be rejected now, nothing changes; with `allow_rejected` its event is marked as refused instead,
-    and a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
+    This is one transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a loaded
+    document would be rejected now, nothing changes; with `allow_rejected` its event is marked as refused instead, and
+    a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
     """
     summary = Summary("replay", STORED, FIRST_DAY, LAST_DAY, selection)
     with record.recorded(conn, summary):
@@ -43,7 +43,7 @@ def replay(
         record.resolved(conn, summary)
         summary.requested = len(stored)
         known_rules = rules.read(conn)
-        # The source of the last event of each location, by its code.
+        # Location code -> source of its last event.
         sources: dict[str, str] = {}
         try:
             with transaction(conn):
@@ -72,7 +72,7 @@ def _require_bytes(stored: list[StoredEvent]) -> None:
 def _merge_again(
     loader: Loader, summary: Summary, sources: dict[str, str], event: StoredEvent, request: Request
 ) -> None:
-    """Merges one event, or refuses it."""
+    """Merges the document of an event again, or refuses it; `sources` has the last source of each location."""
     received = events.stored_document(loader.conn, event.document_id)
     place = (event.location_code, request.day)
     try:
@@ -91,7 +91,7 @@ def _merge_again(
 
 
 def _request_of(event: StoredEvent, location: Location, known_rules: Rules, at: datetime | None = None) -> Request:
-    """The request that a stored document answered, with the rules for a load known then, or now."""
+    """The request that a stored document answers, with the rules of now, or those for a load known `at` a time."""
     _, day = history_of(event.address)
     single = date.fromisoformat(day) if day else None
     return Request(event.source, location, known_rules.of(location, at), single, event.first_day, event.last_day)
@@ -101,10 +101,10 @@ def _request_of(event: StoredEvent, location: Location, known_rules: Rules, at: 
 
 
 def replay_rejected(conn: Connection, wanted: int | None) -> Summary:
-    """Loads the open rejected documents (or the `wanted` one) under today's rules, in their order.
+    """Loads the open rejected documents, or the `wanted` one, under today's rules; the caller holds the run lock.
 
-    A document that a later one has overtaken is left: it would bring back what was believed before. Raises
-    `UsageError` where no rejected document has the wanted number. The caller holds the run lock.
+    A document that a later one has overtaken stays rejected: its figures are older than the loaded ones. Raises
+    `UsageError` if no rejected document has the wanted number.
     """
     summary = Summary("replay --rejected", STORED, FIRST_DAY, LAST_DAY, "all")
     with record.recorded(conn, summary):
@@ -123,7 +123,7 @@ def replay_rejected(conn: Connection, wanted: int | None) -> Summary:
 
 
 def _try_again(step: DocumentStep, event: StoredEvent, request: Request) -> Verdict:
-    """Loads a rejected document if that is possible now, and closes it."""
+    """Loads a rejected document if the rules allow that now, and closes it."""
     verdict = _load_rejected(step, event, request)
     if verdict.outcome in (Outcome.LOADED, Outcome.SKIPPED):
         events.close_rejection(step.loader.conn, event.document_load_id)

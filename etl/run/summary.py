@@ -1,8 +1,8 @@
-"""The summary of a run as data: counts of documents and rows, troubles, news, and the exit code they amount to."""
+"""The summary of a run as data: counts of documents and rows, troubles, news, and the exit code of all that."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from etl.load.merge import MergeCounts, RowCounts
 from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 
-# Beyond so many broken reports of a history, passing over the location is what is offered.
+# A history with more broken reports than this is better passed over as a whole.
 MOST_SKIPPED_DAYS = 3
 
 
@@ -21,7 +21,7 @@ MOST_SKIPPED_DAYS = 3
 class Trouble:
     """A document that failed or was rejected, and why; `date` is None for a history.
 
-    `days` are the reports of a rejected one to which that is due, if it is not all of them; `drift` is what broke it.
+    `days` are the broken reports of a rejected one, none if all are; `drift` holds the changes that broke it.
     """
 
     location: str
@@ -33,7 +33,7 @@ class Trouble:
 
     @property
     def skip_command(self) -> str:
-        """The command that would pass over it."""
+        """The command that passes over its broken reports, or over the location."""
         days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
         return " ".join(["main.py skip", self.location.lower(), *days, "--reason TEXT"])
 
@@ -44,7 +44,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Summary:
-    """What a run did, as `--json` prints it and `ops.run` keeps it; `command` is `load` or a kind of replay."""
+    """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay."""
 
     command: str
     source: str
@@ -62,7 +62,7 @@ class Summary:
     passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     is_empty_range: bool = False
     ended_by: ExitCode | None = None
     started: float = field(default_factory=time.monotonic)
@@ -76,29 +76,22 @@ class Summary:
             self.rejected.append(trouble)
 
     def count_rows(self, merged: MergeCounts) -> None:
-        """Adds what became of the rows of one document."""
+        """Adds the row counts of one document."""
         self.revisions += merged.revisions
         for table, counts in merged.rows.items():
             self.rows[table].add(counts)
 
     def take_back(self) -> None:
-        """Counts what was loaded as unchanged, after all of it was rolled back."""
+        """Counts the loaded documents as unchanged, since all of them were rolled back."""
         self.rows = {table: RowCounts() for table in TABLES}
         self.revisions = 0
         self.documents[Outcome.UNCHANGED] += self.documents[Outcome.LOADED]
         self.documents[Outcome.LOADED] = 0
 
     def notice(self, shown: Iterable[RecordedChange]) -> None:
-        """Keeps the drift that nobody saw before this run, each change with all its locations so far."""
+        """Keeps the changes that this run was the first to see, each with all its locations so far."""
         news = {change.drift_id: change for change in [*self.drift, *shown] if change.first_run_id == self.run_id}
         self.drift = list(news.values())
-
-    @contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Adds the seconds that a block takes to those of a part of the run."""
-        started = time.monotonic()
-        yield
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
 
     @property
     def elapsed(self) -> float:
@@ -107,7 +100,7 @@ class Summary:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of the error that ended the run, or the gravest of its documents."""
+        """The exit code of the error that ended the run, or else the gravest of its documents."""
         if self.ended_by:
             return self.ended_by
         asked = self.requested - self.documents[Outcome.SKIPPED]
@@ -118,7 +111,7 @@ class Summary:
 
     @property
     def status(self) -> str:
-        """ok; partial: some documents failed or were rejected; failed: all of them; interrupted."""
+        """`ok`, `partial` if some documents failed or were rejected, `failed` if all were, or `interrupted`."""
         if self.ended_by:
             return "interrupted" if self.ended_by in SIGNALS else "failed"
         bad = len(self.failed) + len(self.rejected)
@@ -130,7 +123,7 @@ class Summary:
         return sum(counts.total for counts in self.rows.values())
 
     def log_fields(self) -> dict[str, Any]:
-        """The fields of the log's line that ends the run: the counts that are not 0."""
+        """The fields of the last line in the log; counts of 0 are left out."""
         counts = {str(outcome): count for outcome, count in self.documents.items()}
         for name in ("inserted", "updated", "withdrawn"):
             counts[f"rows_{name}"] = sum(getattr(table, name) for table in self.rows.values())
@@ -140,7 +133,7 @@ class Summary:
         return ended | shown | {"seconds": round(self.elapsed, 3)}
 
     def as_json(self) -> dict[str, Any]:
-        """The summary in the form that `--json` prints."""
+        """The object that `--json` prints."""
         return {
             "run_id": None if self.dry_run else self.run_id,
             "dry_run": self.dry_run,

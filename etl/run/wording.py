@@ -1,15 +1,15 @@
-"""The summary of a run in words: for the terminal, the log and alerts."""
+"""The summary of a run in words, for the terminal and for alerts."""
 
 from etl.errors import ExitCode, Outcome
 from etl.run.summary import MOST_SKIPPED_DAYS, Summary
 from etl.transform.declaration import days_in_words
 
-# More documents with one trouble than this are only counted.
+# Of the documents with one trouble, so many are named, and the rest are counted.
 MOST_NAMED = 5
 
 
 def as_text(summary: Summary) -> str:
-    """The summary for people, a few lines."""
+    """The summary as a few lines for people."""
     documents = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in summary.documents.items() if count]
     run = "dry run, nothing written" if summary.dry_run else f"run {summary.run_id}"
     word = "nothing published" if summary.exit_code is ExitCode.NOT_PUBLISHED else summary.status
@@ -28,7 +28,7 @@ def as_text(summary: Summary) -> str:
 
 
 def _row_lines(summary: Summary) -> list[str]:
-    """Row counts as a table, a line per table of the star."""
+    """The row counts, a line for each table of the star."""
     if not summary.documents[Outcome.LOADED]:
         return ["rows: none touched"]
     head = f"{'rows':<22}{'inserted':>10}{'updated':>10}{'withdrawn':>10}{'unchanged':>10}"
@@ -39,7 +39,7 @@ def _row_lines(summary: Summary) -> list[str]:
 
 
 def trouble_lines(summary: Summary) -> list[str]:
-    """The troubles, a line for each reason, so that a source that is down is one line and not fifty."""
+    """The troubles, a line for each reason: a source that does not answer is one line, not fifty."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for name, troubles in (("failed", summary.failed), ("rejected", summary.rejected)):
         for trouble in troubles:
@@ -49,13 +49,13 @@ def trouble_lines(summary: Summary) -> list[str]:
 
 
 def _some(places: list[str]) -> str:
-    """The first few of many, and how many more there are."""
+    """The first few places, and how many more there are."""
     rest = len(places) - MOST_NAMED
     return ", ".join(places[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def news_lines(summary: Summary) -> list[str]:
-    """The drift and the findings that nobody has heard of, a line each."""
+    """The new changes and findings, a line each."""
     findings = [
         f"finding: {place} {found.report_date or 'history'}: {found.check}, {found.measure}: {found.meaning}"
         for place, found in summary.findings
@@ -64,7 +64,7 @@ def news_lines(summary: Summary) -> list[str]:
 
 
 def advice(summary: Summary) -> list[str]:
-    """The ways out for rejected documents, a line each: accepting, waiting, passing over."""
+    """The ways to deal with rejected documents, a line each: accepting, waiting, passing over."""
     if summary.command == "replay":
         is_whole_loss = summary.rejected and not summary.documents[Outcome.LOADED]
         lost = "nothing was changed; to rebuild all the rest without it: main.py replay --allow-rejected"

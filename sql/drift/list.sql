@@ -1,4 +1,4 @@
--- Every change seen, those that wait for somebody first; with whether what was accepted of it still holds.
+-- Every recorded change, the open ones first. accepted_for: the locations for which it is accepted, or all.
 select
     drift.drift_id,
     drift.endpoint_kind,

@@ -1,5 +1,5 @@
--- Writes the changes that one document shows, and returns their numbers. A change of shape that is in the record and has
--- not ended is seen again: that is noted once for a run, and whenever another location shows it.
+-- Records the changes that one document shows, and returns their numbers. A change of shape that is recorded and has
+-- not ended gets no second row: its row says when a run saw it last, and which locations have shown it.
 with shown as (
     select change.*
     from

@@ -1,4 +1,4 @@
--- Takes back what was accepted of a change: it waits for somebody again.
+-- Takes back that a change was accepted: its aliases end, and it is open again.
 with aliases as (
     update ops.alias
     set undone_at = clock_timestamp()

@@ -1,5 +1,4 @@
--- The id of a content, which is stored unless it is there; a hash that is new for it (it was rejected before, or other
--- rules hold now) is noted.
+-- Stores a content if it is new, and returns its number. A known content that was rejected before gets its data hash.
 with known as (
     update ops.document
     set data_hash = coalesce(%(data_hash)s, data_hash)

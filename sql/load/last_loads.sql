@@ -1,7 +1,9 @@
--- The last event for any day of each document that is asked for: one that changed rows, or one of the document's own
--- address. Only an event of its own address, read under the same rules for as many days, makes the same data no news.
--- own_build_time, of the last event of its own address, makes an older document stale; location_source is the source of
--- the last event of its location.
+-- For each document that is asked for, the last event that speaks of one of its days, and that changed rows or is of
+-- the same address.
+--
+-- is_no_news: the event is of the same address, was loaded under the same rules, and speaks of all days asked for, so
+-- that a document with the same data has no news. own_build_time: of the last event of the same address; an older
+-- document is stale. location_source: the source of the last event of the location.
 select
     asked.address,
     latest.source,

@@ -1,12 +1,12 @@
 -- Brings one table to what one document says of one location.
 --
--- One statement for every table of the star: etl/load/merge.py fills in names (from etl/transform/declaration.py), never values.
--- All parts see the table as it was before. Rows that do not differ are not touched: no new row version, no
--- lock, no WAL.
+-- It serves every table of the star: etl/load/merge.py fills in the names that etl/transform/declaration.py declares.
+-- All parts of the statement see the table as it was before. Rows that do not differ are not touched: they get no new
+-- row version, no lock and no WAL.
 --
--- Bound: location_id; first_day, last_day (the days for which the document is complete), skipped_days (days passed
--- over, whose rows stay as they are); changed_days (days
--- whose row counts as changed even if its values did not); known_at, run_id, document_id, build_time, change.
+-- Bound: location_id; first_day and last_day, between which the document is complete; skipped_days, whose rows stay as
+-- they are; changed_days, whose rows count as changed even if their values did not; known_at, run_id, document_id,
+-- build_time and change of the event.
 with known as (
     select * from public.{table}
     where

@@ -1,4 +1,4 @@
--- The locations with something that their next document may end: a rejected document, a finding, a change of shape.
+-- The locations whose next document may end something: a rejected document, a finding, or a change of shape.
 select location.location_code
 from public.location_dimension as location
 inner join ops.document_load as load using (location_id)

@@ -1,4 +1,4 @@
--- How many of the known days a document is silent about, among those for which it should be complete.
+-- How many of the days of a document are known, and how many of these it is silent about.
 select
     count(*) as known_days,
     count(*) filter (where staged.report_date is null) as missing_days

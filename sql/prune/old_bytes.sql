@@ -1,5 +1,5 @@
--- Drops the bytes of documents older than a number of days, but of each address the last one that was wholly loaded, of
--- rejected documents those that are open, and those that brought the field definitions that hold.
+-- Drops the bytes of documents that became known more than a number of days ago. These stay: for each address the last
+-- document that spoke of most days, rejected documents that are open, and documents with field definitions that hold.
 with latest as (
     select distinct on (address) document_id
     from ops.document_load

@@ -1,4 +1,4 @@
--- Every tombstone with the time for which it held; a replay passes over what its load passed over.
+-- Every tombstone with the time in which it held, since a replay passes over the same reports as the loads did.
 select
     tombstone.tombstone_id,
     tombstone.location_id,

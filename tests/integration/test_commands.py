@@ -268,7 +268,7 @@ def test_prune_says_what_it_dropped_and_what_a_replay_loses(cli: Cli, tmp_path: 
     # The first brought the field definitions, the last is what a replay begins with.
     assert re.fullmatch(
         r"1 documents dropped, \d{4,} bytes before compression\n"
-        r"CA: can no longer be replayed, with its revisions before \S+Z\n",
+        r"CA: can no longer be replayed; that would lose its revisions before \S+Z\n",
         cli("prune").stdout,
     )
     assert cli("prune").stdout.splitlines()[0] == nothing.rstrip()
