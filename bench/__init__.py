@@ -1,1 +1,1 @@
-"""What measures the loader: `make bench`."""
+"""The benchmarks: `make bench` and `make bench-scale`."""

@@ -255,8 +255,7 @@ def listen(home: Path) -> str:
     """Restarts the embedded server on a port of loopback, since dlt knows no sockets; returns its DSN."""
     embedded, port = server._Embedded(home), free_port()
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
-    data, log = str(embedded.data), str(embedded.log_file)
-    embedded._run("pg_ctl", "restart", "--wait", "--pgdata", data, "--log", log, "--options", options)
+    embedded._run("pg_ctl", "restart", "--wait", "--log", str(embedded.log_file), "--options", options)
     return f"host=127.0.0.1 port={port} user={server.SUPERUSER} dbname={server.DATABASE}"
 
 

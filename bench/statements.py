@@ -4,18 +4,13 @@ python -m bench.statements
 """
 
 import re
-import tempfile
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import cursor
 
-from etl import config
-from etl.database import connection as database
-from etl.database import embedded as server
-from etl.database import schema
+from bench.replay import database
 from etl.run.pipeline import LoadOptions, run
 
 seconds: defaultdict[str, float] = defaultdict(float)
@@ -48,14 +43,11 @@ def kind(query: str) -> str:
 
 def main() -> None:
     """Loads the snapshot into a new database, and prints the seconds."""
-    with tempfile.TemporaryDirectory(prefix="covid-etl-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with server.running(Path(folder) / "home") as dsn, database.connect(config.Database(dsn)) as conn:
-            schema.upgrade(conn)
-            conn.cursor_factory = TimedCursor
-            started = time.perf_counter()
-            run(conn, LoadOptions(source="snapshot"), {})
-            print(f"{time.perf_counter() - started:6.2f} the load")
+    with database() as conn:
+        conn.cursor_factory = TimedCursor
+        started = time.perf_counter()
+        run(conn, LoadOptions(source="snapshot"), {})
+        print(f"{time.perf_counter() - started:6.2f} the load")
     for name, taken in sorted(seconds.items(), key=lambda item: -item[1]):
         print(f"{taken:6.2f} {name}")
 

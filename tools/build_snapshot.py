@@ -69,13 +69,13 @@ STATES = {
     "outcomes.death.confirmed": "deathConfirmed",
     "outcomes.death.probable": "deathProbable",
 }
-# The API calculates nothing for these,
+# The metrics for which the API calculates nothing.
 WITHOUT_CALCULATED = {
     "outcomes.hospitalized.total",
     "outcomes.hospitalized.in_icu.total",
     "outcomes.hospitalized.on_ventilator.total",
 }
-# and no average for these.
+# The metrics for which the API calculates no average.
 WITHOUT_AVERAGE = {
     "cases.total",
     "testing.total",
@@ -138,12 +138,12 @@ def without_notes(state: Document) -> Document:
 
 
 def nation_head(row: Row) -> Document:
-    """What a national report has besides metrics."""
+    """The parts of a national report besides its metrics."""
     return {"date": row["date"], "states": int(row["states"])}
 
 
 def state_head(total_source: str, row: Row) -> Document:
-    """What a state's report has besides metrics."""
+    """The parts of a state's report besides its metrics."""
     meta = {
         "data_quality_grade": row["dataQualityGrade"] or None,
         "updated": row["lastUpdateUtc"] or None,

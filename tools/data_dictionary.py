@@ -1,6 +1,6 @@
 """Writes `docs/data-dictionary.md` from the live schema's comments and the declaration: `make dictionary`.
 
-Examples are of California on 2021-03-07, the last day, as the snapshot has them, else of the nation or others.
+The examples are California's on 2021-03-07, the last day, or another location's where California has none.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from etl.transform.declaration import (
     STATE,
     TABLES,
     column_paths,
+    value_columns,
 )
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"
@@ -58,7 +59,7 @@ def dictionary(conn: Connection) -> str:
 
 
 def link(table: Table) -> str:
-    """Leads to the table's section."""
+    """A link to the section of a table."""
     return f"[{table.full_name}](#{table.full_name.replace('.', '')})"
 
 
@@ -70,7 +71,7 @@ def functions(conn: Connection) -> Iterator[str]:
 
 
 def section(conn: Connection, table: Table) -> Iterator[str]:
-    """One table: its comment, then a row per column; a table of the history only what it adds."""
+    """A table with its comment and a row per column, or for a table of the history per column that it adds."""
     yield f"\n## {table.full_name}\n\n{table.comment}\n"
     if table.schema == VIEWS:
         yield from view_columns(conn, table)
@@ -91,7 +92,7 @@ def section(conn: Connection, table: Table) -> Iterator[str]:
 
 
 def view_columns(conn: Connection, view: Table) -> Iterator[str]:
-    """A row per column of a view, whose comments say unit and null."""
+    """A row per column of a view; its comments say the units and the nulls."""
     yield "\n| column | type | example | meaning |\n|---|---|---|---|\n"
     examples = example_row(conn, view)
     for column in view.columns:
@@ -103,12 +104,12 @@ def column_is_copied(column: Column) -> bool:
     return column.name not in ("known_to", "change", "changed_columns", "superseded_by_run_id")
 
 
-# --- what a cell says ---
+# --- cells ---
 
 
 def unit(table: Table, column: Column) -> str:
-    """What the number counts; empty where it is no measure."""
-    if table.name not in TABLES or column.name not in measured(table.name):
+    """The unit of a measure; empty for another column."""
+    if table.name not in TABLES or table.name == REPORT_TABLE or column.name not in value_columns(table.name):
         return ""
     if column.name.endswith("_percent"):
         return "percent"
@@ -117,17 +118,8 @@ def unit(table: Table, column: Column) -> str:
     return "tests" if table.name == "testing_fact" else "people"
 
 
-def measured(table: str) -> set[str]:
-    """The columns of a table that are measures."""
-    if table == REPORT_TABLE:
-        return set()
-    if table == DETAIL_TABLE:
-        return {"value", *CALCULATED}
-    return set(column_paths(table, STATE)) | set(column_paths(table, NATION))
-
-
 def path(table: Table, column: Column) -> str:
-    """Where documents have the value, of both kinds where they differ."""
+    """The path of a value in documents, and both paths where the nation's and the states' differ."""
     if table.schema != "public" or table.name not in TABLES:
         return ""
     if column.name == "report_date":
@@ -142,7 +134,7 @@ def path(table: Table, column: Column) -> str:
 
 
 def null_rule(table: Table, column: Column) -> str:
-    """When the value may be missing."""
+    """The reasons why a value may be missing."""
     if column.required:
         return "never"
     if table.schema != "public" or table.name not in TABLES:
@@ -156,7 +148,7 @@ def null_rule(table: Table, column: Column) -> str:
 
 
 def example_row(conn: Connection, table: Table) -> dict[str, str]:
-    """Values of one typical row by column: California's, and others' where California has none, with their code."""
+    """The values of a typical row by column: California's, or another location's with its code."""
     names = [column.name for column in table.columns]
     found: dict[str, str] = {}
     for place, condition in example_conditions(table):
@@ -171,7 +163,7 @@ def example_row(conn: Connection, table: Table) -> dict[str, str]:
 
 
 def example_conditions(table: Table) -> list[tuple[str, str]]:
-    """Which rows serve as examples, each with the code to name, the preferred one first and without a code."""
+    """The conditions on the rows for examples, the preferred one first; others come with the code to name."""
     if table.schema == VIEWS:
         day = (
             "week_type = 'mmwr' and last_day = '2021-03-06'"
@@ -191,12 +183,12 @@ def example_conditions(table: Table) -> list[tuple[str, str]]:
     return [("", "true")]
 
 
-# What every load makes anew: an example of it would change the file with each making.
+# The columns that each load fills anew, so that an example would change the file each time it is made.
 VARYING = ("known_from", "first_seen_at", "last_seen_at", "run_id", "document_id", "sites")
 
 
 def example(value: str, place: str) -> str:
-    """A value as code, with the location that it is of unless that goes without saying."""
+    """A value as code, with its location unless that goes without saying."""
     return f"`{value}` ({place})" if place else f"`{value}`"
 
 

@@ -1,6 +1,6 @@
 """Draws `erd.png` from the live schema: `make erd`. Needs Graphviz's `dot`.
 
-The picture carries a fingerprint of what it shows, so that a test can tell when it is out of date.
+The picture carries a fingerprint of the schema, by which a test tells when it is out of date.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def fingerprint(tables: list[Table]) -> str:
-    """A hash of what the picture shows."""
+    """A hash of the graph that the picture shows."""
     return hashlib.sha256(dot(tables).encode()).hexdigest()
 
 
@@ -63,13 +63,13 @@ def node(table: Table) -> str:
 
 
 def column_lines(table: Table) -> list[str]:
-    """The columns, each measure of a fact on one line with what the API calculates from it."""
+    """The columns, with a measure of a fact and its calculated columns on one line."""
     shown = [column for column in table.columns if not is_calculated(table, column)]
     return [column_line(table, column) for column in shown]
 
 
 def column_line(table: Table, column: Column) -> str:
-    """One column: the primary key underlined, what refers elsewhere in italics, its type in grey."""
+    """One column with its type in grey: underlined in the primary key, in italics in a foreign key."""
     name = html.escape(column.name)
     name = f"<u>{name}</u>" if column.in_key else name
     name = f"<i>{name}</i>" if column.references else name

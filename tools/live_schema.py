@@ -56,7 +56,7 @@ order by namespace.nspname <> 'mart', function.oid
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `references` is the table that a foreign key of it points to."""
+    """A column; `references` is the table to which its foreign key leads."""
 
     name: str
     type: str
@@ -77,7 +77,7 @@ class Table:
 
     @property
     def full_name(self) -> str:
-        """As a query names it: without `public`."""
+        """The name in a query, which leaves out `public`."""
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
 
@@ -91,7 +91,7 @@ def read_tables(conn: Connection, *schemas: str) -> list[Table]:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that returns rows, like those of a table or view; `call` is its name with its arguments."""
+    """A function that returns rows as a table or view has them; `call` is its name with its arguments."""
 
     call: str
     rows_of: str

@@ -1,4 +1,4 @@
--- Operations: what was applied, which runs there were, which documents they read, and what became of them.
+-- Operations: the applied files, the runs, the documents that they read, and the events, changes and alerts of these.
 -- Applied by `main.py init-db` and `main.py load`; also by hand: psql -v ON_ERROR_STOP=1 -f sql/ddl/000_operations.sql
 
 create schema ops;
@@ -9,7 +9,7 @@ create table ops.migration (
     checksum text not null,
     applied_at timestamptz not null default clock_timestamp()
 );
-comment on table ops.migration is 'One row per applied SQL file. A file that has changed since it was applied stops the program.';
+comment on table ops.migration is 'One row per applied SQL file. The program stops at a file of sql/ddl that has changed since.';
 comment on column ops.migration.file is 'Path below sql/, for example ddl/020_facts.sql.';
 comment on column ops.migration.checksum is 'SHA-256 of the file as it was applied, hexadecimal.';
 comment on column ops.migration.applied_at is 'When the file was applied (UTC instant).';
@@ -34,18 +34,18 @@ create table ops.run (
 );
 comment on table ops.run is 'One row per load or replay, from the moment that it holds the lock and the schema stands. Dry runs leave none.';
 comment on column ops.run.run_id is 'Number of the run, in order of start; gaps are normal.';
-comment on column ops.run.command is 'load; replay: of all that was loaded; replay --rejected: of documents that were rejected.';
-comment on column ops.run.source is 'Where the documents came from: api, snapshot, an address or a directory; stored: ops.document. The source as asked for, such as auto, until it is known.';
+comment on column ops.run.command is 'load; replay: the star was rebuilt from all loaded documents; replay --rejected: rejected documents were loaded.';
+comment on column ops.run.source is 'Source of the documents: api, snapshot, an address or a directory; stored in a replay, which reads ops.document. The source as asked for, such as auto, until the run has chosen one.';
 comment on column ops.run.first_day is 'First reporting day that the run asked for.';
 comment on column ops.run.last_day is 'Last reporting day that the run asked for.';
 comment on column ops.run.locations is 'The --locations option as given.';
 comment on column ops.run.program_version is 'Version of covid-tracking-etl.';
-comment on column ops.run.host is 'Host name of the machine or container that ran it.';
-comment on column ops.run.pid is 'Process id on that host.';
+comment on column ops.run.host is 'Host name of the machine or container of the run.';
+comment on column ops.run.pid is 'Process id on the host.';
 comment on column ops.run.started_at is 'Start (UTC instant).';
-comment on column ops.run.ended_at is 'End (UTC instant); null while it runs.';
-comment on column ops.run.status is 'running; ok: everything asked for was had; partial: some documents were not; failed; interrupted: by a signal, or found left open by a later run.';
-comment on column ops.run.exit_code is 'Exit code of the process; null while it runs or when it was killed.';
+comment on column ops.run.ended_at is 'End (UTC instant); null while the run lasts.';
+comment on column ops.run.status is 'running; ok: no document failed or was rejected; partial: some were; failed: all were, or the run broke off; interrupted: a signal ended the run, or a later run found it left open.';
+comment on column ops.run.exit_code is 'Exit code of the process; null while the run lasts, or if it was killed.';
 comment on column ops.run.summary is 'The summary as printed by --json: counts of documents and rows, failures, seconds.';
 
 create table ops.document (
@@ -56,11 +56,11 @@ create table ops.document (
     size_bytes bigint not null check (size_bytes >= 0)
 );
 alter table ops.document alter column body set storage external;
-comment on table ops.document is 'One row per distinct document received: its bytes, from which every figure can be derived again.';
+comment on table ops.document is 'One row per distinct document received, with the bytes from which every figure can be derived again.';
 comment on column ops.document.document_id is 'Number of the document; gaps are normal.';
-comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal; equals sha256sum of the file, of a .gz file once it is decompressed.';
-comment on column ops.document.data_hash is 'SHA-256 of the data subtree in canonical form: build time, key order and white space do not count. Null where the contract is broken.';
-comment on column ops.document.body is 'The body, gzip-compressed: as received where the source compressed it, else by the loader. Null after `prune`.';
+comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal: the sha256sum of the file, or of a .gz file once it is decompressed.';
+comment on column ops.document.data_hash is 'SHA-256 of the data subtree in canonical form, without build time, key order and white space. Null if the document breaks the contract.';
+comment on column ops.document.body is 'The body, gzip-compressed by the source, or else by the loader. Null after `prune`.';
 comment on column ops.document.size_bytes is 'Length of the decompressed body, in bytes.';
 
 create table ops.document_load (
@@ -86,24 +86,24 @@ create table ops.document_load (
 );
 create index document_load_location on ops.document_load (location_id, document_load_id);
 create index document_load_open on ops.document_load (location_id) where outcome = 'rejected' and closed_at is null;
-comment on table ops.document_load is 'One row per document that was loaded or rejected, in order. Documents without news leave no row.';
+comment on table ops.document_load is 'One row per event: a document that was loaded or rejected, in order. Documents without news leave no row.';
 comment on column ops.document_load.document_load_id is 'Number of the event, in order; gaps are normal.';
-comment on column ops.document_load.run_id is 'The run that did it.';
-comment on column ops.document_load.document_id is 'The content.';
-comment on column ops.document_load.source is 'Where the document came from, as in ops.run.';
+comment on column ops.document_load.run_id is 'Run that read the document: ops.run.run_id.';
+comment on column ops.document_load.document_id is 'Content of the document: ops.document.document_id.';
+comment on column ops.document_load.source is 'Source of the document, as in ops.run.';
 comment on column ops.document_load.address is 'Path of the document below the source, for example states/ca/daily.json.';
-comment on column ops.document_load.location_id is 'Location that the document speaks of; null for states.json.';
+comment on column ops.document_load.location_id is 'Location of the document: location_dimension.location_id; null for states.json.';
 comment on column ops.document_load.first_day is 'First reporting day for which the document was taken as complete.';
 comment on column ops.document_load.last_day is 'Last reporting day for which the document was taken as complete.';
-comment on column ops.document_load.outcome is 'loaded; rejected: it broke the contract and changed nothing; refused: it was loaded once, and a replay under stricter rules left it out (--allow-rejected).';
-comment on column ops.document_load.reason is 'Why it was rejected or refused, with the paths; null if loaded.';
-comment on column ops.document_load.known_at is 'When the warehouse learned it (UTC instant), strictly increasing. Rows written by this load have it as known_from.';
+comment on column ops.document_load.outcome is 'loaded; rejected: the document broke the contract and changed nothing; refused: the document was loaded once, and a replay under stricter rules left it out (--allow-rejected).';
+comment on column ops.document_load.reason is 'Why the document was rejected or refused, with the paths; null if loaded.';
+comment on column ops.document_load.known_at is 'When the warehouse learned of the document (UTC instant), strictly increasing. The rows of this load have the same known_from.';
 comment on column ops.document_load.build_time is 'When the source says it built the document (meta.build_time, UTC instant).';
 comment on column ops.document_load.processing_key is 'Hash of the rules that turned the document into rows.';
-comment on column ops.document_load.etag is 'Validator of the document, to ask for it only if it has changed; null if it was not wholly loaded.';
-comment on column ops.document_load.last_modified is 'Validator of the document, as etag.';
-comment on column ops.document_load.changed_rows is 'How many rows of the star it inserted, updated or withdrew; 0 for one that confirmed what was known.';
-comment on column ops.document_load.closed_at is 'Of a rejected document: when it was loaded after all, or a later sound document spoke of all its days, or these were passed over (UTC instant). Null while it is open.';
+comment on column ops.document_load.etag is 'Validator with which the next load asks for the document only if it has changed; null unless the whole document was loaded.';
+comment on column ops.document_load.last_modified is 'A second validator, used like etag.';
+comment on column ops.document_load.changed_rows is 'How many rows of the star the document inserted, updated or withdrew; 0 if it confirmed them all.';
+comment on column ops.document_load.closed_at is 'When a rejected document was settled (UTC instant): it was loaded, a later sound document had all its days, or these were passed over. Null while it is open.';
 
 create table ops.drift (
     drift_id bigint generated always as identity primary key,
@@ -128,22 +128,22 @@ create unique index drift_current on ops.drift (endpoint_kind, change, path, coa
 where signal = 'shape' and ended_at is null;
 comment on table ops.drift is 'One row per change in what the source publishes, in its field definitions or in the shape of its data. Open until it is acknowledged or over.';
 comment on column ops.drift.drift_id is 'Number of the change, for `drift --accept`; gaps are normal.';
-comment on column ops.drift.endpoint_kind is 'Whose documents: nation or state.';
-comment on column ops.drift.signal is 'definition: what the source says of a field; shape: which paths and types its data has.';
+comment on column ops.drift.endpoint_kind is 'Kind of the documents: nation or state.';
+comment on column ops.drift.signal is 'definition: the source''s description of a field has changed; shape: the paths or types of its data have.';
 comment on column ops.drift.change is 'path added, path gone, path renamed, type changed, definitions unreadable; definition added, removed, renamed, deprecated, restored, retitled; prior names changed.';
-comment on column ops.drift.path is 'Of the shape: the path in the document. Of a definition: its field, or its name where it has none.';
-comment on column ops.drift.before is 'What was there before: a type, a path, a title.';
-comment on column ops.drift.after is 'What is there now.';
-comment on column ops.drift.severity is 'breaking: a path that feeds a column is gone or has another type, so that documents are rejected; notice: nothing that we read is touched.';
-comment on column ops.drift.locations is 'Codes of the locations whose documents have shown it; empty for definitions, which all of a kind share.';
-comment on column ops.drift.last_location is 'Location whose document showed it last.';
-comment on column ops.drift.build_time is 'When the source says it built that document (UTC instant).';
-comment on column ops.drift.first_seen_at is 'When it was first seen (UTC instant).';
-comment on column ops.drift.first_run_id is 'The run that saw it first.';
-comment on column ops.drift.last_seen_at is 'When a run first saw it last: once per run (UTC instant).';
-comment on column ops.drift.last_run_id is 'The run that saw it last.';
-comment on column ops.drift.acknowledged_at is 'When somebody accepted it (UTC instant); null while nobody has.';
-comment on column ops.drift.ended_at is 'When a later document of the same location was without it (UTC instant); null while it lasts. Changes of definitions do not end.';
+comment on column ops.drift.path is 'Path in the document; in a change of a definition its field, or its name if it has none.';
+comment on column ops.drift.before is 'The type, path or title before the change.';
+comment on column ops.drift.after is 'The type, path or title after the change.';
+comment on column ops.drift.severity is 'breaking: a path that feeds a column is gone or has another type, so that documents are rejected; notice: no column is touched.';
+comment on column ops.drift.locations is 'Codes of the locations whose documents have shown the change; empty for definitions, which all documents of a kind share.';
+comment on column ops.drift.last_location is 'Code of the location whose document was the last to show the change.';
+comment on column ops.drift.build_time is 'When the source built the last document that showed the change (UTC instant).';
+comment on column ops.drift.first_seen_at is 'When the change was first seen (UTC instant).';
+comment on column ops.drift.first_run_id is 'Run that saw the change first: ops.run.run_id.';
+comment on column ops.drift.last_seen_at is 'When the last run to see the change first saw it (UTC instant).';
+comment on column ops.drift.last_run_id is 'Run that saw the change last: ops.run.run_id.';
+comment on column ops.drift.acknowledged_at is 'When somebody accepted the change (UTC instant); null while nobody has.';
+comment on column ops.drift.ended_at is 'When a later document of the same location was without the change (UTC instant); null while it lasts. Changes of definitions do not end.';
 
 create table ops.alias (
     alias_id bigint generated always as identity primary key,
@@ -155,15 +155,15 @@ create table ops.alias (
     accepted_at timestamptz not null default clock_timestamp(),
     undone_at timestamptz
 );
-comment on table ops.alias is 'One row per accepted change of a path that we read: documents that lack the path are read by this instead.';
+comment on table ops.alias is 'One row per alias: the accepted replacement for a path that feeds columns, in documents that lack the path.';
 comment on column ops.alias.alias_id is 'Number of the alias; gaps are normal.';
-comment on column ops.alias.endpoint_kind is 'Whose documents: nation or state.';
-comment on column ops.alias.path is 'Path in a report that we read, for example cases.total.';
-comment on column ops.alias.published is 'Path in a report that stands for it; null: it was accepted that nothing is published any more.';
-comment on column ops.alias.location_code is 'Location for which it holds; null: for all of its kind. That nothing is published is accepted for single locations only.';
-comment on column ops.alias.drift_id is 'The change that was accepted.';
-comment on column ops.alias.accepted_at is 'When it was accepted (UTC instant).';
-comment on column ops.alias.undone_at is 'When that was taken back (UTC instant); null while it holds.';
+comment on column ops.alias.endpoint_kind is 'Kind of the documents: nation or state.';
+comment on column ops.alias.path is 'Path in a report that feeds columns, for example cases.total.';
+comment on column ops.alias.published is 'Path in a report that is read in its place; null if it was accepted that nothing is published any more.';
+comment on column ops.alias.location_code is 'Code of the location whose documents are read so; null for all documents of the kind. That nothing is published is accepted for single locations only.';
+comment on column ops.alias.drift_id is 'Change that was accepted: ops.drift.drift_id.';
+comment on column ops.alias.accepted_at is 'When the change was accepted (UTC instant).';
+comment on column ops.alias.undone_at is 'When the acceptance was taken back (UTC instant); null while the alias holds.';
 
 create table ops.tombstone (
     tombstone_id bigint generated always as identity primary key,
@@ -176,13 +176,13 @@ create table ops.tombstone (
 );
 create unique index tombstone_current on ops.tombstone (location_id, coalesce(report_date, '-infinity'))
 where undone_at is null;
-comment on table ops.tombstone is 'One row per report, or location, that is passed over. What is known of it stays as it is.';
+comment on table ops.tombstone is 'One row per tombstone: a report, or a location, that loads pass over. Its known figures stay as they are.';
 comment on column ops.tombstone.tombstone_id is 'Number of the tombstone, for `skip --undo`; gaps are normal.';
-comment on column ops.tombstone.location_id is 'Location that is passed over.';
-comment on column ops.tombstone.report_date is 'Reporting day that is passed over; null: all of them.';
-comment on column ops.tombstone.reason is 'Why, in the words of whoever did it.';
-comment on column ops.tombstone.created_at is 'Since when it holds, for loads known from then on (UTC instant).';
-comment on column ops.tombstone.undone_at is 'Until when it held (UTC instant); null while it holds.';
+comment on column ops.tombstone.location_id is 'Location that is passed over: location_dimension.location_id.';
+comment on column ops.tombstone.report_date is 'Reporting day that is passed over; null for all days.';
+comment on column ops.tombstone.reason is 'Reason, in the words of the person who gave it.';
+comment on column ops.tombstone.created_at is 'When the tombstone began to hold (UTC instant): for loads known from then on.';
+comment on column ops.tombstone.undone_at is 'When the tombstone ended (UTC instant); null while it holds.';
 
 create table ops.finding (
     finding_id bigint generated always as identity primary key,
@@ -198,18 +198,18 @@ create table ops.finding (
     ended_at timestamptz
 );
 create index finding_location on ops.finding (location_id) where ended_at is null;
-comment on table ops.finding is 'One row per doubtful thing that a row check found in a document that was loaded. Checks over all that is loaded: `main.py check`.';
+comment on table ops.finding is 'One row per doubtful value that a bound found in a loaded document. `main.py check` runs the checks over all that is loaded.';
 comment on column ops.finding.finding_id is 'Number of the finding; gaps are normal.';
-comment on column ops.finding.check_name is 'The check: highest value (above twice what ever was), values gone (a measure is null on all days).';
-comment on column ops.finding.location_id is 'Location of the report.';
-comment on column ops.finding.report_date is 'Reporting day; null if it is about all of them.';
+comment on column ops.finding.check_name is 'Name of the check: highest value (more than twice the highest share of the population ever published), values gone (a measure has become null on all days).';
+comment on column ops.finding.location_id is 'Location of the report: location_dimension.location_id.';
+comment on column ops.finding.report_date is 'Reporting day; null if the finding is about all days.';
 comment on column ops.finding.measure is 'Table and column of the value.';
-comment on column ops.finding.value is 'The doubtful value; of values gone, how many there were.';
-comment on column ops.finding.meaning is 'What is doubtful about it.';
-comment on column ops.finding.document_id is 'Content in which it was found.';
-comment on column ops.finding.run_id is 'The run that found it.';
-comment on column ops.finding.found_at is 'When it was found (UTC instant): known_at of the load.';
-comment on column ops.finding.ended_at is 'When a later load was without it (UTC instant); null while it stands.';
+comment on column ops.finding.value is 'The doubtful value; for values gone the number of values before.';
+comment on column ops.finding.meaning is 'The doubt in words.';
+comment on column ops.finding.document_id is 'Content of the document: ops.document.document_id.';
+comment on column ops.finding.run_id is 'Run that made the finding: ops.run.run_id.';
+comment on column ops.finding.found_at is 'When the finding was made (UTC instant): known_at of the load.';
+comment on column ops.finding.ended_at is 'When a later load was without the finding (UTC instant); null while it stands.';
 
 create table ops.alert (
     alert_id bigint generated always as identity primary key,
@@ -218,9 +218,9 @@ create table ops.alert (
     trouble text,
     message text not null
 );
-comment on table ops.alert is 'One row per alert that was delivered, so that none is repeated before the trouble changes or a day has passed.';
+comment on table ops.alert is 'One row per alert that was delivered. None is repeated before the trouble changes or a day has passed.';
 comment on column ops.alert.alert_id is 'Number of the alert; gaps are normal.';
-comment on column ops.alert.scope is 'The command that sent it and what that was for: of another one it would be no repetition.';
-comment on column ops.alert.sent_at is 'When it was sent (UTC instant).';
-comment on column ops.alert.trouble is 'What was wrong, in a form that stays the same as long as it lasts; null if nothing was.';
-comment on column ops.alert.message is 'The message as sent.';
+comment on column ops.alert.scope is 'Command that sent the alert, with its subject; an alert of another scope is no repetition.';
+comment on column ops.alert.sent_at is 'When the alert was sent (UTC instant).';
+comment on column ops.alert.trouble is 'The trouble, in words that stay the same as long as it lasts; null if there was none.';
+comment on column ops.alert.message is 'Text of the alert as sent.';

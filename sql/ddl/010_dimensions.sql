@@ -16,11 +16,11 @@ create table date_dimension (
     federal_holiday text
 );
 comment on table date_dimension is 'One row per day from 2020-01-01 to 2029-12-31: the calendar for grouping and for finding gaps.';
-comment on column date_dimension.date is 'The day; a reporting day is the label that the source gives, never shifted by time zones.';
+comment on column date_dimension.date is 'The day. Reporting days are the source''s own labels, never shifted by time zones.';
 comment on column date_dimension.year is 'Calendar year.';
 comment on column date_dimension.month is 'Calendar month, 1 to 12.';
 comment on column date_dimension.day_of_month is 'Day of the month, 1 to 31.';
-comment on column date_dimension.month_start is 'First day of the month; groups by month across years.';
+comment on column date_dimension.month_start is 'First day of the month, for grouping by month across years.';
 comment on column date_dimension.iso_year is 'Year of the ISO 8601 week.';
 comment on column date_dimension.iso_week is 'ISO 8601 week, 1 to 53, Monday to Sunday.';
 comment on column date_dimension.iso_weekday is 'ISO 8601 day of the week, Monday 1 to Sunday 7.';
@@ -52,7 +52,7 @@ from
     ) as day
 cross join
     lateral (
-        -- The Wednesday of the week from Sunday to Saturday: the year in which it lies has most of the week.
+        -- The year of a week from Sunday to Saturday is the year of its Wednesday, which has most of its days.
         select day.date - extract(dow from day.date)::int + 3 as middle
     ) as mmwr
 cross join
@@ -97,10 +97,10 @@ comment on column location_dimension.location_code is 'Postal code in upper case
 comment on column location_dimension.name is 'English name.';
 comment on column location_dimension.location_type is 'nation, state or territory; the District of Columbia counts as a state, as in the source.';
 comment on column location_dimension.fips is 'FIPS code with its leading zero, for example 06; the nation is 00.';
-comment on column location_dimension.population is 'Inhabitants, by which the source divides (2019 census estimates). The nation''s figure is more than the sum of the 56.';
-comment on column location_dimension.sites is 'Web sites that the source read, an array of {url, label}; empty for the nation, and until states.json was loaded.';
+comment on column location_dimension.population is 'Inhabitants by the 2019 census estimates, by which the source divides. The nation has more than the sum of the 56.';
+comment on column location_dimension.sites is 'Web sites that the source read, an array of {url, label}; empty for the nation, and until states.json is loaded.';
 
--- Seeded with what the source published last; a load without dates brings names, population and sites up to date.
+-- The seed is the last metadata that the source published; a load without dates brings it up to date.
 insert into location_dimension (location_id, location_code, name, location_type, fips, population)
 values
 (0, 'US', 'United States', 'nation', '00', 330792917),
@@ -168,11 +168,11 @@ create table test_dimension (
     result text not null check (result in ('total', 'positive', 'negative')),
     unique (test_type, unit, result)
 );
-comment on table test_dimension is 'One row per kind of test that states publish separately. Never add up figures of different units.';
+comment on table test_dimension is 'One row per kind of test that states publish by itself. Never add up figures of different units.';
 comment on column test_dimension.test_id is 'Number of the kind, fixed.';
 comment on column test_dimension.test_type is 'Test: pcr (viral), antibody or antigen.';
-comment on column test_dimension.unit is 'What is counted: encounters (a person once a day), specimens (every sample) or people (each once).';
-comment on column test_dimension.result is 'Which results are counted: total, positive or negative.';
+comment on column test_dimension.unit is 'Unit that is counted: encounters (a person once a day), specimens (every sample) or people (each once).';
+comment on column test_dimension.result is 'Results that are counted: total, positive or negative.';
 
 insert into test_dimension (test_id, test_type, unit, result)
 values
@@ -214,17 +214,17 @@ create table field_definitions_dimension (
 );
 create unique index field_definitions_current on field_definitions_dimension (endpoint_kind, coalesce(path, name))
 where is_current;
-comment on table field_definitions_dimension is 'One row per version of a field definition that documents carry: what the source says a field means. A changed definition is a new row.';
+comment on table field_definitions_dimension is 'One row per version of a field definition, the source''s description of a field in its documents. A changed definition is a new row.';
 comment on column field_definitions_dimension.field_definition_id is 'Number of the version; gaps are normal.';
-comment on column field_definitions_dimension.endpoint_kind is 'Whose documents carry it: nation or state.';
+comment on column field_definitions_dimension.endpoint_kind is 'Kind of the documents that carry the definition: nation or state.';
 comment on column field_definitions_dimension.name is 'Title of the field.';
-comment on column field_definitions_dimension.path is 'Path of the field as the definition names it, which is not always its path in the data; null where the source gives none.';
+comment on column field_definitions_dimension.path is 'Path of the field in the definition, which is not always its path in the data; null where the source gives none.';
 comment on column field_definitions_dimension.deprecated is 'Whether the source calls the field deprecated.';
-comment on column field_definitions_dimension.prior_names is 'Names that the field had before, in earlier versions of the API too.';
-comment on column field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if we read nothing under that path.';
+comment on column field_definitions_dimension.prior_names is 'Earlier names of the field, also in other versions of the API.';
+comment on column field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if it feeds none.';
 comment on column field_definitions_dimension.first_seen_at is 'When the warehouse first saw this version (UTC instant).';
-comment on column field_definitions_dimension.last_seen_at is 'When it last took a document with it, once per run; of an old version, when that was found changed or gone (UTC instant).';
+comment on column field_definitions_dimension.last_seen_at is 'When the warehouse last took a document with this version, once per run, or found the version changed or gone (UTC instant).';
 comment on column field_definitions_dimension.build_time is 'Newest build time of a document with this version (UTC instant).';
-comment on column field_definitions_dimension.location_code is 'Location whose document showed this version last: only its documents, or newer ones, tell that it has changed.';
+comment on column field_definitions_dimension.location_code is 'Code of the location whose document was the last to show this version. Only documents of this location, or newer ones, can change it.';
 comment on column field_definitions_dimension.document_id is 'Content that brought this version: ops.document.document_id.';
-comment on column field_definitions_dimension.is_current is 'Whether it is what the source says now.';
+comment on column field_definitions_dimension.is_current is 'Whether the source publishes this version now.';

@@ -1,4 +1,4 @@
--- The star's facts, and the report that they share. Facts hold what is believed now; history.* holds what was.
+-- The star's facts, and the report that they share. Facts hold the current belief, history.* the earlier ones.
 -- Foreign keys to the report are checked at commit, so that a load may write the report last.
 
 create table cases_dimension (
@@ -25,18 +25,18 @@ create table cases_dimension (
     foreign key (location_id) references location_dimension,
     foreign key (report_date) references date_dimension
 );
-comment on table cases_dimension is 'One row per published report: what describes it, and where its figures came from. Grain: location and reporting day.';
+comment on table cases_dimension is 'One row per published report, with its description and the origin of its figures. Grain: location and reporting day.';
 comment on column cases_dimension.location_id is 'The location: location_dimension.location_id.';
 comment on column cases_dimension.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
 comment on column cases_dimension.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); the facts have it too.';
-comment on column cases_dimension.states_reporting is 'Number of states and territories with a row on the day, not of those with a figure. The nation only.';
+comment on column cases_dimension.states_reporting is 'Number of states and territories with a row on the day, with a figure or without one. The nation only.';
 comment on column cases_dimension.data_quality_grade is 'The source''s grade of the state''s reporting: A+, A, B, C, D, F, N/A; as published, errors (#REF!) included. States only.';
 comment on column cases_dimension.updated_at is 'When the state last updated its figures, by the source (UTC instant). States only.';
-comment on column cases_dimension.total_tests_source is 'Which of the state''s test counts total_tests is: its name in the API v1, or posNeg (positive plus negative). States only.';
-comment on column cases_dimension.source_built_at is 'Of the last change of any row of the report: when the source built the document (meta.build_time, UTC instant).';
-comment on column cases_dimension.run_id is 'Of the last change of any row of the report: the run, ops.run.run_id.';
-comment on column cases_dimension.document_id is 'Of the last change of any row of the report: the document with the bytes, ops.document.document_id.';
-comment on column cases_dimension.known_from is 'When the warehouse learned the last change of any row of the report (UTC instant).';
+comment on column cases_dimension.total_tests_source is 'The state''s test count that total_tests is: its name in the API v1, or posNeg (positive plus negative). States only.';
+comment on column cases_dimension.source_built_at is 'When the source built the document that last changed a row of the report (meta.build_time, UTC instant).';
+comment on column cases_dimension.run_id is 'Run that last changed a row of the report: ops.run.run_id.';
+comment on column cases_dimension.document_id is 'Document that last changed a row of the report: ops.document.document_id.';
+comment on column cases_dimension.known_from is 'When the warehouse last learned of a change in a row of the report (UTC instant).';
 
 create table cases_fact (
     location_id smallint not null,
@@ -95,7 +95,7 @@ comment on column cases_fact.recovered_population_percent is 'recovered as a per
 comment on column cases_fact.recovered_change_from_prior_day is 'recovered minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
 comment on column cases_fact.recovered_seven_day_change_percent is 'Change of recovered against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
 comment on column cases_fact.recovered_seven_day_average is 'Mean of recovered itself over the last 7 days, rounded: the mean of a running total, not of new ones per day. Calculated by the source.';
-comment on column cases_fact.known_from is 'When the warehouse learned this row (UTC instant); equals ops.document_load.known_at of the load that wrote it.';
+comment on column cases_fact.known_from is 'When the warehouse learned this row (UTC instant): ops.document_load.known_at of the load that wrote it.';
 
 create table testing_fact (
     location_id smallint not null,
@@ -125,7 +125,7 @@ comment on table testing_fact is 'Tests of one location as known on one reportin
 comment on column testing_fact.location_id is 'The location: location_dimension.location_id.';
 comment on column testing_fact.report_date is 'Reporting day, as labelled by the source: date_dimension.date.';
 comment on column testing_fact.cases_id is 'The report as one number, location and day (620210307 is CA on 2021-03-07); equals cases_dimension.cases_id.';
-comment on column testing_fact.total_tests is 'Total test results, cumulative (people may be counted many times, so percents may pass 100).';
+comment on column testing_fact.total_tests is 'Total test results, cumulative (a person may count many times, so that percents may pass 100).';
 comment on column testing_fact.total_tests_population_percent is 'total_tests as a percent of the population, 0 to 100 and beyond, 4 decimals. Calculated by the source.';
 comment on column testing_fact.total_tests_change_from_prior_day is 'total_tests minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
 comment on column testing_fact.total_tests_seven_day_change_percent is 'Change of total_tests against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
@@ -134,7 +134,7 @@ comment on column testing_fact.pending_tests_population_percent is 'pending_test
 comment on column testing_fact.pending_tests_change_from_prior_day is 'pending_tests minus its value of the calendar day before; negative after a correction or a decline; null if either is null. Calculated by the source.';
 comment on column testing_fact.pending_tests_seven_day_change_percent is 'Change of pending_tests against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
 comment on column testing_fact.pending_tests_seven_day_average is 'Mean of pending_tests over the last 7 days, rounded. Calculated by the source.';
-comment on column testing_fact.known_from is 'When the warehouse learned this row (UTC instant); equals ops.document_load.known_at of the load that wrote it.';
+comment on column testing_fact.known_from is 'When the warehouse learned this row (UTC instant): ops.document_load.known_at of the load that wrote it.';
 
 create table hospitalization_fact (
     location_id smallint not null,
@@ -191,7 +191,7 @@ comment on column hospitalization_fact.currently_on_ventilator_change_from_prior
 comment on column hospitalization_fact.currently_on_ventilator_seven_day_change_percent is 'Change of currently_on_ventilator against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
 comment on column hospitalization_fact.currently_on_ventilator_seven_day_average is 'Mean of currently_on_ventilator over the last 7 days, rounded. Calculated by the source.';
 comment on column hospitalization_fact.cumulative_on_ventilator is 'People ever on a ventilator, cumulative. States only; null for the nation.';
-comment on column hospitalization_fact.known_from is 'When the warehouse learned this row (UTC instant); equals ops.document_load.known_at of the load that wrote it.';
+comment on column hospitalization_fact.known_from is 'When the warehouse learned this row (UTC instant): ops.document_load.known_at of the load that wrote it.';
 
 create table death_fact (
     location_id smallint not null,
@@ -242,7 +242,7 @@ comment on column death_fact.probable_deaths_population_percent is 'probable_dea
 comment on column death_fact.probable_deaths_change_from_prior_day is 'probable_deaths minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
 comment on column death_fact.probable_deaths_seven_day_change_percent is 'Change of probable_deaths against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
 comment on column death_fact.probable_deaths_seven_day_average is 'Mean of probable_deaths itself over the last 7 days, rounded: the mean of a running total, not of new ones per day. Calculated by the source.';
-comment on column death_fact.known_from is 'When the warehouse learned this row (UTC instant); equals ops.document_load.known_at of the load that wrote it.';
+comment on column death_fact.known_from is 'When the warehouse learned this row (UTC instant): ops.document_load.known_at of the load that wrote it.';
 
 create table testing_detail_fact (
     location_id smallint not null,
@@ -275,4 +275,4 @@ comment on column testing_detail_fact.population_percent is 'value as a percent 
 comment on column testing_detail_fact.change_from_prior_day is 'value minus its value of the calendar day before; negative after a correction; null if either is null. Calculated by the source.';
 comment on column testing_detail_fact.seven_day_change_percent is 'Change of value against 7 days before, in percent of the value then, 1 decimal; null if that was null or 0. Calculated by the source.';
 comment on column testing_detail_fact.seven_day_average is 'Mean of value itself over the last 7 days, rounded: the mean of a running total, not of new ones per day. Calculated by the source. Not published for every kind.';
-comment on column testing_detail_fact.known_from is 'When the warehouse learned this row (UTC instant); equals ops.document_load.known_at of the load that wrote it.';
+comment on column testing_detail_fact.known_from is 'When the warehouse learned this row (UTC instant): ops.document_load.known_at of the load that wrote it.';

@@ -1,7 +1,7 @@
--- What was believed before: every superseded row of a table, with the time for which it was believed.
+-- The earlier beliefs: every superseded row of a table, with the time for which it was believed.
 
 create schema history;
-comment on schema history is 'Superseded rows of the star. A table''s row was believed from known_from until known_to.';
+comment on schema history is 'Superseded rows of the star. Each was believed from known_from until known_to.';
 
 create table history.cases_dimension_revision (
     like public.cases_dimension including comments,
@@ -13,10 +13,10 @@ create table history.cases_dimension_revision (
     check (known_from < known_to)
 );
 comment on table history.cases_dimension_revision is 'One row per superseded row of cases_dimension, as it was.';
-comment on column history.cases_dimension_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.cases_dimension_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.cases_dimension_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn, or when only figures of the report changed.';
-comment on column history.cases_dimension_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.cases_dimension_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.cases_dimension_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.cases_dimension_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn, or if only figures of the report changed.';
+comment on column history.cases_dimension_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';
 
 create table history.cases_fact_revision (
     like public.cases_fact including comments,
@@ -28,10 +28,10 @@ create table history.cases_fact_revision (
     check (known_from < known_to)
 );
 comment on table history.cases_fact_revision is 'One row per superseded row of cases_fact, as it was.';
-comment on column history.cases_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.cases_fact_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.cases_fact_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn.';
-comment on column history.cases_fact_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.cases_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.cases_fact_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.cases_fact_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn.';
+comment on column history.cases_fact_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';
 
 create table history.testing_fact_revision (
     like public.testing_fact including comments,
@@ -43,10 +43,10 @@ create table history.testing_fact_revision (
     check (known_from < known_to)
 );
 comment on table history.testing_fact_revision is 'One row per superseded row of testing_fact, as it was.';
-comment on column history.testing_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.testing_fact_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.testing_fact_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn.';
-comment on column history.testing_fact_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.testing_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.testing_fact_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.testing_fact_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn.';
+comment on column history.testing_fact_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';
 
 create table history.hospitalization_fact_revision (
     like public.hospitalization_fact including comments,
@@ -58,10 +58,10 @@ create table history.hospitalization_fact_revision (
     check (known_from < known_to)
 );
 comment on table history.hospitalization_fact_revision is 'One row per superseded row of hospitalization_fact, as it was.';
-comment on column history.hospitalization_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.hospitalization_fact_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.hospitalization_fact_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn.';
-comment on column history.hospitalization_fact_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.hospitalization_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.hospitalization_fact_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.hospitalization_fact_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn.';
+comment on column history.hospitalization_fact_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';
 
 create table history.death_fact_revision (
     like public.death_fact including comments,
@@ -73,10 +73,10 @@ create table history.death_fact_revision (
     check (known_from < known_to)
 );
 comment on table history.death_fact_revision is 'One row per superseded row of death_fact, as it was.';
-comment on column history.death_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.death_fact_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.death_fact_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn.';
-comment on column history.death_fact_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.death_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.death_fact_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.death_fact_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn.';
+comment on column history.death_fact_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';
 
 create table history.testing_detail_fact_revision (
     like public.testing_detail_fact including comments,
@@ -88,7 +88,7 @@ create table history.testing_detail_fact_revision (
     check (known_from < known_to)
 );
 comment on table history.testing_detail_fact_revision is 'One row per superseded row of testing_detail_fact, as it was.';
-comment on column history.testing_detail_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row that took its place, if any.';
-comment on column history.testing_detail_fact_revision.change is 'revised; withdrawn: no longer published; source_changed: the next load read another source.';
-comment on column history.testing_detail_fact_revision.changed_columns is 'The columns whose values changed; empty when the row was withdrawn.';
-comment on column history.testing_detail_fact_revision.superseded_by_run_id is 'The run that learned otherwise: ops.run.run_id.';
+comment on column history.testing_detail_fact_revision.known_to is 'When the warehouse learned otherwise (UTC instant): known_from of the row in its place, if there is one.';
+comment on column history.testing_detail_fact_revision.change is 'revised; withdrawn: the row is no longer published; source_changed: the next load read another source.';
+comment on column history.testing_detail_fact_revision.changed_columns is 'Columns whose values changed; empty if the row was withdrawn.';
+comment on column history.testing_detail_fact_revision.superseded_by_run_id is 'Run that learned otherwise: ops.run.run_id.';

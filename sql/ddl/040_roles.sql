@@ -1,5 +1,5 @@
--- Roles without login, to be granted to people and programs: covid_loader does what a load does, covid_reader reads.
--- They belong to the whole server; without the right to create them, a notice says so and the rest goes on.
+-- Roles without login, to be granted to people and programs: covid_loader loads, covid_reader reads. Roles belong to the
+-- whole server; where the right to create them is missing, a notice says so and the rest goes on.
 
 do $$
 declare
@@ -18,7 +18,7 @@ begin
         end if;
     end loop;
 
-    -- Everybody may look into public, unless an administrator has changed that.
+    -- Everybody may use the schema public, unless an administrator has changed that.
     if has_schema_privilege('public', 'usage with grant option') then
         foreach wanted in array array['covid_loader', 'covid_reader'] loop
             if exists (select from pg_roles where rolname = wanted) then

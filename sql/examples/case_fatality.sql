@@ -1,6 +1,6 @@
 -- How many of the cases found so far had died, at the end of each month?
--- The crude ratio of two running totals. It fell because more cases were found, and because treatment became better; the
--- deaths of the latest cases are still to come.
+-- The crude ratio of two running totals fell because more cases were found, and because treatment became better. The deaths
+-- of the latest cases are still to come.
 
 select
     calendar.month_start,

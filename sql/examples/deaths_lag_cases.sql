@@ -1,6 +1,6 @@
 -- By how many days do reported deaths follow reported cases?
 -- The correlation of the two 7-day means for each lag; its maximum is the lag at which the curves fit best.
--- From October 2020 on: before, tests were too few for the curves to be compared.
+-- The days are those from October 2020 on; earlier tests were too few for the curves to be compared.
 
 with
 nation as (

@@ -1,5 +1,6 @@
 -- In how many days did the nation's cases double, in the spring of 2020?
--- From the growth over a week: 7 * ln(2) / ln(total / total a week before). Early growth is also growth of testing.
+-- The days follow from the growth over a week: 7 * ln(2) / ln(total / total a week before). Early growth is also growth of
+-- testing.
 
 with
 growth as (

@@ -1,5 +1,5 @@
 -- How long did it take from a state's first reported case to its 10,000th?
--- First days are those of the first report with a case: many series begin when there were cases already.
+-- A state's first case is that of its first report with any; many series begin with cases.
 
 with
 milestone as (

@@ -1,5 +1,6 @@
 -- Which share of the nation's hospital patients was in intensive care, and which on a ventilator?
--- Mean levels of each month. Fewer states published intensive care than patients, so the shares are too low by some.
+-- The figures are mean levels of each month. Fewer states published intensive care than patients, so that the shares are
+-- somewhat too low.
 
 select
     calendar.month_start,

@@ -1,5 +1,6 @@
 -- Where was the share of positive PCR tests highest in the week to 8 January 2021?
--- Only states that count specimens, both positive and in all: a share of people would be higher for the same epidemic.
+-- The states are those that count specimens, both positive and in all. A share of people would be higher for the same
+-- epidemic.
 
 select
     location_code,

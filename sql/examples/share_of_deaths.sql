@@ -1,5 +1,5 @@
 -- Which states had more than their share of the nation's deaths?
--- Share of deaths over share of people, among the 56 states and territories. 1: exactly its share.
+-- The ratio is the share of deaths over the share of people, among the 56 states and territories; 1 is exactly its share.
 
 with
 share as (

@@ -1,5 +1,5 @@
 -- Was California better or worse off than the nation, week by week?
--- New cases per 100,000 people and MMWR week. A ratio above 1: worse than the nation.
+-- The figures are new cases per 100,000 people in each MMWR week; with a ratio above 1 California was worse off.
 
 select
     state.first_day,

@@ -1,5 +1,5 @@
 -- How many tests did it take to find a case, month by month?
--- Sums of new figures, then the ratio: never a mean of daily ratios. Few tests per case: many infections go unseen.
+-- The ratio is one of monthly sums, not a mean of daily ratios. Where few tests find a case, many infections go unseen.
 
 select
     calendar.month_start,

@@ -1,5 +1,5 @@
 -- Which hospital figures did each location publish, and for how much of its time?
--- Percents of its reports; count() counts values, not nulls.
+-- The figures are percents of a location's reports; count() counts values, and no nulls.
 
 select
     location_code,

@@ -1,5 +1,5 @@
 -- When did each state's winter wave peak, and how high?
--- The peak of the 7-day mean per 100,000 people, so that neither weekends nor sizes decide.
+-- The peak is that of the 7-day mean per 100,000 people, so that neither weekends nor sizes decide.
 
 with
 ranked as (

@@ -1,5 +1,5 @@
 -- Which week had the most deaths reported, in each state?
--- MMWR weeks (Sunday to Saturday). Weeks of reporting: some of the highest hold a backlog of months.
+-- The weeks are MMWR weeks of reporting, from Sunday to Saturday; some of the highest hold a backlog of months.
 
 with
 ranked as (

@@ -1,6 +1,6 @@
 -- The loaded locations, the nation first: the totals of their newest report, and their curves as JSON arrays from the
--- first to the last report; a day without a report is null. A count of new things has its 7-day mean beside it, a level
--- has none.
+-- first to the last report; a day without a report is null. A count of new things has its 7-day mean beside it; a level
+-- has no mean.
 with span as (
     select
         location_code,

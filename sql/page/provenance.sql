@@ -1,4 +1,4 @@
--- The reports that are loaded, since when, and the newest run that loaded any; no row while nothing is loaded.
+-- The loaded reports, the time of the first load, and the newest run that loaded any; no row while nothing is loaded.
 with loaded as (
     select
         count(*) as reports,

@@ -1,4 +1,5 @@
--- First and last reporting day of each location, its reports, and the gaps between them as first and last missing day.
+-- Each location with its first and last reporting day, its number of reports, and its gaps, each of them the first and
+-- the last of the days that are missing in a row.
 with reported as (
     select
         location_id,

@@ -1,4 +1,4 @@
--- The findings that stand, in groups: one per location, check and measure.
+-- The standing findings in groups, one per location, check and measure.
 select
     location.location_code as location,
     finding.check_name as "check",

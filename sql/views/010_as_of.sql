@@ -1,5 +1,5 @@
--- What was believed at any time: history.<table>_as_of(instant), for every table that has a history.
--- Made from the tables' own columns, so that none can be forgotten.
+-- history.<table>_as_of(instant) has the rows that were believed at any time, for every table with a history.
+-- The functions are made from the tables' own columns, so that none can be forgotten.
 
 do $$
 declare
@@ -26,7 +26,7 @@ begin
         );
         execute format(
             'comment on function history.%I(timestamptz) is %L',
-            tracked || '_as_of', format('The rows of %s as they were believed at an instant; before the warehouse''s first load there are none.', tracked)
+            tracked || '_as_of', format('Rows of %s as they were believed at an instant; before the first load there are none.', tracked)
         );
     end loop;
 end

@@ -1,4 +1,4 @@
--- Views for analysts. Files in sql/views/ are applied again when they change: everything in them is `or replace`.
+-- Views for analysts. A file in sql/views/ is applied again when it changes, so that everything in it is `or replace`.
 
 create schema if not exists mart;
 comment on schema mart is 'Views for analysts.';
@@ -29,7 +29,7 @@ left join cases_fact as cases using (location_id, report_date)
 left join testing_fact as tests using (location_id, report_date)
 left join hospitalization_fact as hospital using (location_id, report_date)
 left join death_fact as deaths using (location_id, report_date);
-comment on view mart.daily_summary is 'One row per report: what is asked first of all facts. Totals are cumulative and not additive over days; new_* are the source''s change from the prior day, negative after corrections.';
+comment on view mart.daily_summary is 'One row per report: the main figures of all facts. Totals are cumulative and not additive over days; new_* are the source''s change from the prior day, negative after corrections.';
 comment on column mart.daily_summary.location_code is 'Postal code; the nation is US.';
 comment on column mart.daily_summary.name is 'Name of the location.';
 comment on column mart.daily_summary.location_type is 'nation, state or territory: do not add up the nation and its parts.';
@@ -77,4 +77,4 @@ language sql stable parallel safe as $body$
     left join history.hospitalization_fact_as_of(at) as hospital using (location_id, report_date)
     left join history.death_fact_as_of(at) as deaths using (location_id, report_date)
 $body$;
-comment on function mart.daily_summary_as_of(timestamptz) is 'mart.daily_summary as it would have been at an instant. Instants are those at which this warehouse learned: before its first load there are no rows.';
+comment on function mart.daily_summary_as_of(timestamptz) is 'Rows of mart.daily_summary as they were believed at an instant; before the first load there are none.';

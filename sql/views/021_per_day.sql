@@ -33,7 +33,7 @@ select
     new_tests < 0 as tests_fell,
     new_deaths < 0 as deaths_fell
 from difference;
-comment on view mart.new_per_day is 'One row per report: what was added to the running totals since the calendar day before, by our own subtraction. Negative after corrections, and kept so; null where the day before has no report or no figure, as on the first day. Additive over days (to the total, less the first day''s) and over states; not the nation and its parts together.';
+comment on view mart.new_per_day is 'One row per report: the growth of the running totals since the calendar day before, by our own subtraction. Negative after corrections, and kept so; null where the day before has no report or no figure, as on the first day. Additive over days (to the total, less the first day''s) and over states; not the nation and its parts together.';
 comment on column mart.new_per_day.location_code is 'Postal code; the nation is US.';
 comment on column mart.new_per_day.name is 'Name of the location.';
 comment on column mart.new_per_day.location_type is 'nation, state or territory: do not add up the nation and its parts.';

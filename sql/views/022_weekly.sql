@@ -82,7 +82,7 @@ comment on column mart.weekly.new_tests is 'Sum: new test results of the 7 days;
 comment on column mart.weekly.new_tests_per_100k is 'new_tests per 100,000 inhabitants, to 3 decimals. Compare only locations that count in the same unit.';
 comment on column mart.weekly.new_deaths is 'Sum: new deaths of the 7 days, people; negative after corrections. Null unless all 7 are known. Additive over weeks and over states.';
 comment on column mart.weekly.new_deaths_per_100k is 'new_deaths per 100,000 inhabitants, to 3 decimals. Additive over weeks, not over locations.';
-comment on column mart.weekly.last_report_date is 'Last reporting day of the week: the day of the last_* values.';
+comment on column mart.weekly.last_report_date is 'Last reporting day of the week, which the last_* values are of.';
 comment on column mart.weekly.last_total_cases is 'Last value: cases as of last_report_date, people, cumulative. Not additive over weeks.';
 comment on column mart.weekly.last_total_tests is 'Last value: test results as of last_report_date, cumulative; the unit differs between states. Not additive over weeks.';
 comment on column mart.weekly.last_total_deaths is 'Last value: deaths as of last_report_date, people, cumulative. Not additive over weeks.';

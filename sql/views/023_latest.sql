@@ -1,4 +1,4 @@
--- Where each location stood at its newest report, and how the states compare.
+-- The newest report of each location, and the states' ranks by it.
 
 create or replace view mart.latest as
 with
@@ -47,7 +47,7 @@ comment on column mart.latest.name is 'Name of the location.';
 comment on column mart.latest.location_type is 'nation, state or territory: do not add up the nation and its parts.';
 comment on column mart.latest.population is 'Inhabitants.';
 comment on column mart.latest.report_date is 'Reporting day of the newest report.';
-comment on column mart.latest.days_behind is 'Days by which it is older than the newest report of any location; above 0, do not compare it with others.';
+comment on column mart.latest.days_behind is 'Days by which the report is older than the newest one of any location; above 0, do not compare it with others.';
 comment on column mart.latest.total_cases is 'Confirmed plus probable cases, people, cumulative.';
 comment on column mart.latest.total_cases_per_100k is 'total_cases per 100,000 inhabitants, to 3 decimals.';
 comment on column mart.latest.new_cases is 'New cases of the day, people, as in mart.new_per_day.';
@@ -61,7 +61,7 @@ comment on column mart.latest.total_deaths_per_100k is 'total_deaths per 100,000
 comment on column mart.latest.new_deaths is 'New deaths of the day, people, as in mart.new_per_day.';
 comment on column mart.latest.new_deaths_7d_mean is 'Mean of new_deaths over the last 7 days, people per day, as in mart.rolling_7d.';
 comment on column mart.latest.new_deaths_7d_mean_per_100k is 'The mean per 100,000 inhabitants, as in mart.rolling_7d.';
-comment on column mart.latest.case_fatality_percent is 'total_deaths per 100 total_cases, to 3 decimals: of the cases that were found, which in early 2020 were few. Not a risk of dying.';
+comment on column mart.latest.case_fatality_percent is 'total_deaths per 100 total_cases, to 3 decimals. Few cases were found in early 2020, so that this is no risk of dying.';
 comment on column mart.latest.currently_hospitalized is 'People in hospital on the day.';
 comment on column mart.latest.currently_hospitalized_per_100k is 'currently_hospitalized per 100,000 inhabitants, to 3 decimals.';
 comment on column mart.latest.currently_in_icu is 'People in intensive care on the day.';
@@ -96,7 +96,7 @@ comment on column mart.state_ranking.location_code is 'Postal code.';
 comment on column mart.state_ranking.name is 'Name of the location.';
 comment on column mart.state_ranking.location_type is 'state or territory; both are ranked together.';
 comment on column mart.state_ranking.report_date is 'Reporting day of the newest report.';
-comment on column mart.state_ranking.days_behind is 'Days by which it is older than the newest report of any location; above 0, the comparison limps.';
+comment on column mart.state_ranking.days_behind is 'Days by which the report is older than the newest one of any location; above 0, the rank is of another day.';
 comment on column mart.state_ranking.total_cases_per_100k is 'Cases ever reported per 100,000 inhabitants. Not additive.';
 comment on column mart.state_ranking.total_cases_rank is 'Rank by total_cases_per_100k.';
 comment on column mart.state_ranking.new_cases_7d_mean_per_100k is 'New cases per day and 100,000 inhabitants, mean of the last 7 days. Not additive.';
@@ -107,5 +107,5 @@ comment on column mart.state_ranking.new_deaths_7d_mean_per_100k is 'New deaths 
 comment on column mart.state_ranking.new_deaths_rank is 'Rank by new_deaths_7d_mean_per_100k.';
 comment on column mart.state_ranking.currently_hospitalized_per_100k is 'People in hospital on the day per 100,000 inhabitants. Not additive.';
 comment on column mart.state_ranking.currently_hospitalized_rank is 'Rank by currently_hospitalized_per_100k.';
-comment on column mart.state_ranking.case_fatality_percent is 'Deaths per 100 cases found, cumulative: where few were tested it is high. Not additive.';
+comment on column mart.state_ranking.case_fatality_percent is 'Deaths per 100 cases found, cumulative; high where few people were tested. Not additive.';
 comment on column mart.state_ranking.case_fatality_rank is 'Rank by case_fatality_percent.';

@@ -1,5 +1,5 @@
--- Every number that was revised or withdrawn.
--- Made from the tables' own columns, one arm per fact of the same text, so that none can be forgotten or differ.
+-- Every number that was revised or withdrawn. The view is made from the tables' own columns, with one arm per fact of the
+-- same text, so that none can be forgotten or differ.
 
 do $$
 declare
@@ -27,7 +27,7 @@ begin
         group by facts.fact, facts.is_detail
     )
 
-    -- The row that took the place of an old one begins when that ends: it is the current one, or in the history too.
+    -- The row in the place of an old one begins when the old one ends, and is the current row or in the history too.
     select string_agg(format(
         $arm$
             select
@@ -80,18 +80,18 @@ begin
     );
 end
 $$;
-comment on view mart.revision_history is 'One row per number of a fact that was changed or withdrawn: what it was and what it became. Changed grades and the like are in history.cases_dimension_revision.';
+comment on view mart.revision_history is 'One row per number of a fact that was changed or withdrawn, with its old and its new value. Changed grades and the like are in history.cases_dimension_revision.';
 comment on column mart.revision_history.location_code is 'Postal code; the nation is US.';
 comment on column mart.revision_history.report_date is 'Reporting day of the number.';
 comment on column mart.revision_history.fact is 'Table of the number.';
 comment on column mart.revision_history.test_type is 'Test: pcr, antibody or antigen; testing_detail_fact only.';
-comment on column mart.revision_history.unit is 'What is counted: encounters, specimens or people; testing_detail_fact only.';
-comment on column mart.revision_history.result is 'Which results are counted; testing_detail_fact only.';
+comment on column mart.revision_history.unit is 'Unit that is counted: encounters, specimens or people; testing_detail_fact only.';
+comment on column mart.revision_history.result is 'Results that are counted; testing_detail_fact only.';
 comment on column mart.revision_history.measure is 'Column of the number.';
-comment on column mart.revision_history.old_value is 'What was believed; null: it was not published.';
-comment on column mart.revision_history.new_value is 'What took its place; null: it is not published any more.';
-comment on column mart.revision_history.believed_from is 'Since when the old value was believed (UTC instant).';
+comment on column mart.revision_history.old_value is 'The number that was believed; null if it was not published.';
+comment on column mart.revision_history.new_value is 'The number in its place; null if it is not published any more.';
+comment on column mart.revision_history.believed_from is 'When the old value began to be believed (UTC instant).';
 comment on column mart.revision_history.known_from is 'When the warehouse learned of the change (UTC instant).';
 comment on column mart.revision_history.lag_days is 'Days from the reporting day to the change.';
 comment on column mart.revision_history.kind is 'revised; withdrawn: the whole row is no longer published; source_changed: the next load read another source.';
-comment on column mart.revision_history.run_id is 'The run that learned of the change: ops.run.run_id.';
+comment on column mart.revision_history.run_id is 'Run that learned of the change: ops.run.run_id.';

@@ -1,4 +1,4 @@
--- What is doubtful about the published figures. sql/checks/validate.sql counts these findings; they are defined here alone.
+-- The doubtful figures among those published. They are defined here alone; sql/checks/validate.sql counts them.
 
 create or replace view mart.data_quality as
 with
@@ -24,7 +24,7 @@ daily as (
 ),
 
 many_deaths as (
-    -- Of deaths the median: a backlog is often published over days, and would raise the mean that it is compared with.
+    -- Deaths are compared with a median: a backlog is often published over days, and would raise a mean.
     select
         location_id,
         report_date,
@@ -335,13 +335,13 @@ select
 from doubt
 inner join location_dimension as location using (location_id)
 left join cases_dimension as report using (location_id, report_date);
-comment on view mart.data_quality is 'One row per finding: a location, a reporting day, and what is doubtful about one of its figures. A report may have several, most have none. Findings are about what the source published; nothing is corrected. docs/data-quality.md explains those of the shipped history.';
+comment on view mart.data_quality is 'One row per finding: a doubtful figure of a location on a reporting day. A report may have several findings, most have none. Findings are about what the source published; nothing is corrected. docs/data-quality.md explains those of the shipped history.';
 comment on column mart.data_quality.location_code is 'Postal code; the nation is US.';
 comment on column mart.data_quality.name is 'Name of the location.';
 comment on column mart.data_quality.location_type is 'nation, state or territory.';
-comment on column mart.data_quality.report_date is 'Reporting day of the finding; of missing days the day without a report.';
-comment on column mart.data_quality.finding is 'What is doubtful: the name of a check in sql/checks/validate.sql, which says what it means.';
-comment on column mart.data_quality.measure is 'Column that is doubtful: of a fact, of cases_dimension, or of mart.new_per_day (new_*).';
+comment on column mart.data_quality.report_date is 'Reporting day of the finding; for missing days the day without a report.';
+comment on column mart.data_quality.finding is 'Name of the check in sql/checks/validate.sql, which says what it means.';
+comment on column mart.data_quality.measure is 'Doubtful column of a fact, of cases_dimension, or of mart.new_per_day (new_*).';
 comment on column mart.data_quality.value is 'The figure, in the unit of the measure; null for missing days, missing figures and grades.';
-comment on column mart.data_quality.compared_with is 'What it was compared with, in the same unit: the calendar day before, the mean or (deaths) the median of the 7 days before, the larger group of patients, or the sum. Not additive.';
-comment on column mart.data_quality.data_quality_grade is 'The source''s own grade of the day, A+ to F; null for missing days and where it gave none.';
+comment on column mart.data_quality.compared_with is 'The figure that makes it doubtful, in the same unit: the calendar day before, the mean or (deaths) the median of the 7 days before, the larger group of patients, or the sum. Not additive.';
+comment on column mart.data_quality.data_quality_grade is 'The source''s own grade of the day, A+ to F; null for missing days and where there was no grade.';

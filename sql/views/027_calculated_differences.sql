@@ -1,4 +1,4 @@
--- What the source calculated, beside our own calculation: each figure that differs. sql/checks/validate.sql counts them.
+-- The figures that the source calculated, and that differ from our own calculation. sql/checks/validate.sql counts them.
 
 create or replace view mart.calculated_differences as
 with
@@ -158,13 +158,13 @@ series as (
         change_from_prior_day,
         seven_day_change_percent,
         seven_day_average,
-        -- Totals of tests are published without an average, and so are people positive by PCR.
+        -- The source publishes no average for totals of tests, nor for people positive by PCR.
         test_id not in (1, 2, 5, 6, 8, 11, 14, 17)
     from testing_detail_fact
 ),
 
 dated as (
-    -- The same day, and those that the source compares with. A day that is not there has no value.
+    -- Each day beside those with which the source compares it. A missing day has no value.
     select
         series.*,
         location.location_code,
@@ -192,13 +192,13 @@ dated as (
 ),
 
 recomputed as (
-    -- By the API's rules: snapshot/README.md and tools/build_snapshot.py have them as well.
+    -- The rules are the API's, which snapshot/README.md and tools/build_snapshot.py have as well.
     select
         *,
         round((value::double precision / population * 100)::numeric, 4) as own_percent,
         value - day_before_value as own_change,
         round(((value - week_before_value)::double precision / nullif(week_before_value, 0) * 100)::numeric, 1) as own_week_change,
-        -- Of a double precision number round() is half to even, like the source's.
+        -- round() of a double precision number is half to even, like the source's.
         case when value is not null then round(mean_of_week)::bigint end as own_average
     from dated
 ),
@@ -243,16 +243,16 @@ left join test_dimension as test on compared.test_id = test.test_id
 where
     (compared.percent_differs or compared.change_differs or compared.week_change_differs or compared.average_differs)
     and difference.differs;
-comment on view mart.calculated_differences is 'One row per calculated figure of the source that differs from our own calculation. There is none in the shipped history. The source''s figure is kept as published. It recomputes every figure: over a second for all locations, a tenth of one for a single location_code.';
+comment on view mart.calculated_differences is 'One row per calculated figure of the source that differs from our own calculation. There is none in the shipped history. The source''s figure is kept as published. The view recomputes every figure, which takes over a second for all locations, and a tenth of one for a single location_code.';
 comment on column mart.calculated_differences.location_code is 'Postal code; the nation is US.';
 comment on column mart.calculated_differences.name is 'Name of the location.';
 comment on column mart.calculated_differences.location_type is 'nation, state or territory.';
 comment on column mart.calculated_differences.report_date is 'Reporting day of the figure.';
-comment on column mart.calculated_differences.finding is 'What differs: the name of a check in sql/checks/validate.sql.';
+comment on column mart.calculated_differences.finding is 'Name of the check in sql/checks/validate.sql.';
 comment on column mart.calculated_differences.fact is 'Table of the figure.';
 comment on column mart.calculated_differences.test_type is 'Test: pcr, antibody or antigen; testing_detail_fact only.';
-comment on column mart.calculated_differences.unit is 'What is counted: encounters, specimens or people; testing_detail_fact only.';
-comment on column mart.calculated_differences.result is 'Which results are counted; testing_detail_fact only.';
+comment on column mart.calculated_differences.unit is 'Unit that is counted: encounters, specimens or people; testing_detail_fact only.';
+comment on column mart.calculated_differences.result is 'Results that are counted; testing_detail_fact only.';
 comment on column mart.calculated_differences.measure is 'Column of the figure.';
-comment on column mart.calculated_differences.published_value is 'The figure as published, in the unit of the measure; null: it was not published.';
-comment on column mart.calculated_differences.recomputed_value is 'Our own calculation of it, from the counts that are loaded; null: a count that it needs is not known.';
+comment on column mart.calculated_differences.published_value is 'The figure as published, in the unit of the measure; null if it was not published.';
+comment on column mart.calculated_differences.recomputed_value is 'Our own calculation from the loaded counts; null if a count that it needs is not known.';

@@ -1,4 +1,4 @@
--- The roles of sql/ddl/040_roles.sql read the views as well, and those to come.
+-- The roles of sql/ddl/040_roles.sql read all views, present and future.
 
 do $$
 declare

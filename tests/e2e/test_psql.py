@@ -83,7 +83,7 @@ def test_the_greeting_says_what_is_loaded_and_where_columns_are_explained(spawn:
     terminal.expect(PROMPT)
     assert (
         "Loaded: 57 locations to 2021-03-07, last from snapshot."
-        " What every column means: docs/data-dictionary.md\r\n" in str(terminal.before)
+        " The columns are explained in docs/data-dictionary.md\r\n" in str(terminal.before)
     )
     leave(terminal)
 
