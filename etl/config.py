@@ -1,4 +1,4 @@
-"""The places of the program and its data, and what the environment and the installation say."""
+"""The places of the program and its data, the settings of the environment, and the extra packages."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """How to reach the configured database: a libpq connection string ('' for the PG* variables alone)."""
+    """The configured database: a libpq connection string, '' for the PG* variables alone, and a password."""
 
     dsn: str = field(repr=False)
     password: str | None = field(default=None, repr=False)
@@ -34,12 +34,12 @@ def configured_database(url: str | None, environ: Mapping[str, str]) -> Database
 
 
 def api_url(environ: Mapping[str, str]) -> str:
-    """Address of the API, which `COVID_ETL_API_URL` replaces, for a mirror of it."""
+    """The address of the API, or of a copy of it that `COVID_ETL_API_URL` names."""
     return (environ.get("COVID_ETL_API_URL") or API_URL).rstrip("/")
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """Folder of the embedded server's data: `COVID_ETL_HOME`, or the first of three defaults that fits."""
+    """The folder of the embedded server's data: `COVID_ETL_HOME`, or the first of three defaults that fits."""
     if configured := environ.get("COVID_ETL_HOME"):
         return Path(configured).expanduser().absolute()
     if os.geteuid() == 0:

@@ -35,7 +35,7 @@ def watch_signals() -> None:
 
 
 def limit(seconds: float) -> None:
-    """Ends the process after so many seconds, as one whose database does not answer."""
+    """Ends the process after so many seconds, with the exit code of a database that does not answer."""
     reason = "the run took longer than it may: the database does not answer"
     timer = threading.Timer(seconds, _end_by_force, (ExitCode.DATABASE, reason))
     timer.daemon = True

@@ -38,7 +38,7 @@ SIGNALS = (ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
 
 class Outcome(StrEnum):
-    """What became of a document."""
+    """The outcome of a document in a run."""
 
     NOT_MODIFIED = "not_modified"
     NOT_PUBLISHED = "not_published"

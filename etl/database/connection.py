@@ -1,4 +1,4 @@
-"""The connection: its session, its statements and transactions, the run lock, and its failures as errors of ours."""
+"""The connection: its session, its statements and transactions, the run lock, and the errors for its failures."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def target(url: str | None, environ: Mapping[str, str]) -> Iterator[config.Datab
 
 @contextmanager
 def connect(database: config.Database) -> Iterator[Connection]:
-    """Opens the connection of a command."""
+    """The connection of a command; raises `UsageError` or `DatabaseError`, by whether a retry can help."""
     try:
         opened: Connection = psycopg2.connect(
             database.dsn,

@@ -68,7 +68,7 @@ class HttpSource:
                 time.sleep(error.wait or backoff)
 
     def ask(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
-        """GETs a document once; raises `TransientError` where another attempt may help, and else as `fetch` does."""
+        """GETs a document once; raises as `fetch` does, and `TransientError` where another attempt may help."""
         deadline = time.monotonic() + self._seconds[1]
         url = f"{self._base}/{address}"
         try:
@@ -80,7 +80,7 @@ class HttpSource:
             raise self._failure(error, deadline) from error
 
     def _failure(self, error: Exception, deadline: float) -> DocumentError:
-        """The meaning of an error of `requests`, or of urllib3 midway in a body; notes if the host was reached."""
+        """The error for a failed request, or for a body that broke off; notes whether the host was reached."""
         causes = list(_causes(error))
         if not any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes):
             self._connected = True

@@ -103,7 +103,7 @@ class Mirror:
         return ["us", *(state.location_code for state in states if state.location_code.isalpha())]
 
     def _days(self, history: str) -> list[str]:
-        """The days that a saved history holds; each becomes the name of a file, as a code does of a folder."""
+        """The days of a saved history; a day becomes the name of a file, which must not lead out of its folder."""
         try:
             return [day for day in self._saved.days(history) if day.replace("-", "").isdecimal()]
         except (Missing, DocumentError):

@@ -9,7 +9,7 @@ from etl.extract.source import NOTHING_KNOWN, Validators
 from etl.load.rules import LocationRules
 from etl.transform.contract import Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
-from etl.transform.locations import Location
+from etl.transform.locations import Location, address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Request:
     @property
     def address(self) -> str:
         """The address of the document below the source."""
-        return self.location.address(self.day)
+        return address_of(self.location.code, self.day)
 
     @property
     def is_whole(self) -> bool:

@@ -8,7 +8,7 @@ from etl.errors import ExitCode
 
 
 def exit_code(checks: list[Check]) -> ExitCode:
-    """7 if a required check failed."""
+    """The exit code 7 if a required check failed, else 0."""
     return ExitCode.CHECK if any(check.has_failed for check in checks) else ExitCode.OK
 
 

@@ -185,9 +185,9 @@ def _write(conn: Connection, relation: Relation, folder: Path, file_format: File
 
 
 def _write_parquet(relation: Relation, source: Path, target: Path, rows: int) -> None:
-    """Makes Parquet of a CSV file, a folder per location where it is partitioned.
+    """Makes Parquet of a CSV file: one file, or for a partitioned relation a folder with one per location.
 
-    Without rows there would be no folder and nothing to read: then it is one file in the folder.
+    A partitioned relation without rows is one file in the folder, so that there is something to read.
     """
     import duckdb
 

@@ -5,6 +5,7 @@ metric is a line here and its columns in `sql/ddl/`.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -106,16 +107,13 @@ _TEST_KINDS = (
 )
 
 
-def _test_metrics() -> list[Metric]:
+def _test_metrics() -> Iterator[Metric]:
+    """The metrics of the kinds of test; totals and people positive by PCR are published without an average."""
     kinds = [(test_type, unit, result) for test_type, unit, results in _TEST_KINDS for result in results]
-    return [_test_metric(TestKind(test_id, *kind)) for test_id, kind in enumerate(kinds, start=1)]
-
-
-def _test_metric(test: TestKind) -> Metric:
-    """The metric of a kind of test; totals and people positive by PCR are published without an average."""
-    path = f"tests.{test.test_type}.{test.unit}.{test.result}"
-    has_average = test.result != "total" and path != "tests.pcr.people.positive"
-    return Metric(path, DETAIL_TABLE, "value", _ALL if has_average else _NO_AVERAGE, test)
+    for test_id, kind in enumerate(kinds, start=1):
+        path = ".".join(("tests", *kind))
+        has_average = "total" not in kind and path != "tests.pcr.people.positive"
+        yield Metric(path, DETAIL_TABLE, "value", _ALL if has_average else _NO_AVERAGE, TestKind(test_id, *kind))
 
 
 NATION = Shape(

@@ -22,10 +22,6 @@ class Location:
     shape: Shape
     population: int | None
 
-    def address(self, day: date | None) -> str:
-        """The address of the location's history, or of one day of it."""
-        return address_of(self.code, day)
-
 
 def address_of(location_code: str, day: date | str | None = None) -> str:
     """The address where the API keeps a location's history, or one day of it."""
