@@ -46,6 +46,12 @@ DATABASE_VARIABLES = (
 )  # fmt: skip
 
 
+# The nation, two large states, and the territories that publish least and latest.
+FEW = "us,as,ca,vi,wa"
+WHOLE = pytest.param("loaded_dsn", marks=pytest.mark.slow)
+# For a test of the whole snapshot alone, by fixtures that take any.
+whole_only = pytest.mark.parametrize("any_dsn", [WHOLE], indirect=True)
+
 # How many examples hypothesis tries: few with every change, many with `--hypothesis-profile=full`.
 hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
@@ -162,12 +168,21 @@ def schema_template(server_dsn: str, shared_folder: Path) -> str:
     return make_template(server_dsn, shared_folder, "schema", schema.upgrade)
 
 
+def load_snapshot(locations: str) -> Callable[[Connection], object]:
+    def fill(conn: Connection) -> None:
+        assert run(conn, LoadOptions(source="snapshot", locations=locations), {}).exit_code == 0
+
+    return fill
+
+
 @pytest.fixture(scope="session")
 def loaded_template(server_dsn: str, shared_folder: Path) -> str:
-    def fill(conn: Connection) -> None:
-        assert run(conn, LoadOptions(source="snapshot"), {}).exit_code == 0
+    return make_template(server_dsn, shared_folder, "loaded", load_snapshot("all"))
 
-    return make_template(server_dsn, shared_folder, "loaded", fill)
+
+@pytest.fixture(scope="session")
+def few_template(server_dsn: str, shared_folder: Path) -> str:
+    return make_template(server_dsn, shared_folder, "few", load_snapshot(FEW))
 
 
 @pytest.fixture
@@ -197,12 +212,40 @@ def dsn(server_dsn: str, schema_template: str) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture(scope="session")
-def loaded_dsn(server_dsn: str, loaded_template: str) -> Iterator[str]:
-    """A database with the whole snapshot, which a worker's tests share and cannot change."""
-    with copied(server_dsn, loaded_template) as dsn:
+@contextmanager
+def read_only(server_dsn: str, template: str) -> Iterator[str]:
+    """A copy that a worker's tests share, since none can change it."""
+    with copied(server_dsn, template) as dsn:
         with administrator(dsn) as cursor:
             cursor.execute(f"alter database {parse_dsn(dsn)['dbname']} set default_transaction_read_only = on")
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def loaded_dsn(server_dsn: str, loaded_template: str) -> Iterator[str]:
+    """A read-only database with the whole snapshot."""
+    with read_only(server_dsn, loaded_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def few_dsn(server_dsn: str, few_template: str) -> Iterator[str]:
+    """A read-only database with a few locations of the snapshot."""
+    with read_only(server_dsn, few_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session", params=["few_dsn", WHOLE])
+def any_dsn(request: pytest.FixtureRequest) -> str:
+    """A few locations, and the whole snapshot where there is time: for what does not hang on how many there are."""
+    dsn: str = request.getfixturevalue(request.param)
+    return dsn
+
+
+@pytest.fixture
+def few_copy(server_dsn: str, few_template: str) -> Iterator[str]:
+    """A database with a few locations of the snapshot, for a test that changes it."""
+    with copied(server_dsn, few_template) as dsn:
         yield dsn
 
 

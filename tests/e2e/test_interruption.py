@@ -11,11 +11,10 @@ import pytest
 from etl import config
 from etl.database import connection as database
 from tests.cli import Cli
-from tests.conftest import Command, administrator
+from tests.conftest import FEW, Command, administrator
 from tests.integration.test_no_false_alarm import star
 
-PLACES = "us,as,gu,mp,vi"
-LOAD = ("load", "--source", "snapshot", "--locations", PLACES, "--jobs", "1", "--json")
+LOAD = ("load", "--source", "snapshot", "--locations", FEW, "--jobs", "1", "--json")
 GATE = 20200113
 ENDED = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGKILL: -9}
 
@@ -73,7 +72,7 @@ def stopped_at(moment: str, command: Command) -> Iterator["subprocess.Popen[str]
     ids=str,
 )
 def test_an_interrupted_load_is_finished_by_the_next(
-    moment: str, number: signal.Signals, command: Command, cli: Cli, loaded_dsn: str
+    moment: str, number: signal.Signals, command: Command, cli: Cli, few_dsn: str
 ) -> None:
     with stopped_at(moment, command) as process:
         process.send_signal(number)
@@ -91,5 +90,5 @@ def test_an_interrupted_load_is_finished_by_the_next(
         assert statuses[1:] == [("ok", 0)]
         # No document was loaded twice.
         assert loaded == [(6, 6)]
-        with database.connect(config.Database(loaded_dsn)) as whole:
-            assert star(conn, PLACES) == star(whole, PLACES)
+        with database.connect(config.Database(few_dsn)) as whole:
+            assert star(conn, FEW) == star(whole, FEW)

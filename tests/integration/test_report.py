@@ -1,5 +1,6 @@
 """The report as files: its figures against the database, what it escapes, and how it fails."""
 
+import functools
 import json
 import re
 import struct
@@ -15,28 +16,34 @@ import pytest
 from etl import config
 from etl.database import connection as database
 from etl.database.connection import Connection, fetch_all
-from etl.page import data, page, pictures, quality, words
+from etl.page import charts, data, page, pictures, quality, words
 from etl.page.data import MEASURES, Curve
 from tests.cli import Cli
-from tests.conftest import Command
+from tests.conftest import Command, whole_only
 from tests.documents import document, nation_day
 from tests.integration.test_load import days
 from tests.warehouse import Warehouse
-
-pytestmark = pytest.mark.slow
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def loaded(loaded_dsn: str) -> Iterator[Connection]:
-    with database.connect(config.Database(loaded_dsn)) as opened:
+def loaded(any_dsn: str) -> Iterator[Connection]:
+    with database.connect(config.Database(any_dsn)) as opened:
         yield opened
 
 
 @pytest.fixture
 def warehouse(conn: Connection, tmp_path: Path) -> Warehouse:
     return Warehouse(conn, tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawn_once() -> Iterator[None]:
+    """The script that draws is the same in every page, and takes seconds to put together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "embedder", functools.cache(charts.embedder))
+        yield
 
 
 class Texts(HTMLParser):
@@ -67,16 +74,16 @@ def rendered(conn: Connection) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(loaded_dsn: str) -> data.Contents:
-    """What the page of the whole snapshot is made of."""
-    with database.connect(config.Database(loaded_dsn)) as opened:
+def contents(any_dsn: str) -> data.Contents:
+    """What the page of a part of the snapshot is made of."""
+    with database.connect(config.Database(any_dsn)) as opened:
         return data.read(opened)
 
 
 @pytest.fixture(scope="module")
-def html(whole: data.Contents) -> str:
-    """The page of the whole snapshot."""
-    return page.render(whole, NOON)
+def html(contents: data.Contents) -> str:
+    """The page of that part."""
+    return page.render(contents, NOON)
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +111,14 @@ def test_every_figure_of_the_page_is_that_of_the_database(loaded: Connection, ht
             }
             assert found == expected
             compared += len(found)
-    assert compared == 21200 * 9
+    (reports,) = fetch_all(loaded, "select count(*) from mart.rolling_7d")[0]
+    assert compared == reports * 9 > 0
 
 
 def test_the_populations_and_the_peaks_are_those_of_the_database(loaded: Connection, html: str) -> None:
     shown = embedded(html)
     population = {code: location["population"] for code, location in shown["locations"].items()}
-    assert population == dict(fetch_all(loaded, "select location_code, population from location_dimension"))
+    assert population == dict(fetch_all(loaded, "select location_code, population from mart.latest"))
     for measure in MEASURES:
         column = measure.column if measure.is_level else f"{measure.column}_7d_mean"
         peaks = fetch_all(
@@ -128,7 +136,7 @@ def test_the_totals_of_every_location_are_in_the_text(loaded: Connection, text: 
         loaded,
         "select name, location_code, total_cases, total_deaths, population from mart.daily_summary where report_date = '2021-03-07'",
     )
-    assert len(totals) == 57
+    assert totals
     for name, code, cases, deaths, population in totals:
         if code == "US":
             assert f"had reported {cases:,} cases and {deaths:,} deaths" in text
@@ -136,6 +144,7 @@ def test_the_totals_of_every_location_are_in_the_text(loaded: Connection, text: 
             assert f"{name} {cases:,} cases {deaths:,} deaths {population:,} inhabitants" in text
 
 
+@whole_only
 def test_the_page_says_from_what_and_when_it_was_made(loaded: Connection, text: str) -> None:
     ((run_id, started_at),) = fetch_all(loaded, "select run_id, started_at from ops.run")
     assert "Newest day Mar 7, 2021" in text
@@ -152,16 +161,16 @@ def test_only_the_snapshot_is_said_to_be_reconstructed(warehouse: Warehouse) -> 
     assert "shipped snapshot" not in rendered(warehouse.conn)
 
 
-def test_every_check_is_in_the_page_with_its_outcome(whole: data.Contents, text: str) -> None:
-    assert whole.checks
-    for check in whole.checks:
+def test_every_check_is_in_the_page_with_its_outcome(contents: data.Contents, text: str) -> None:
+    assert contents.checks
+    for check in contents.checks:
         outcome = "found" if check.findings else "none"
         assert f"{check.name} {check.kind} {outcome} {check.findings:,} {check.meaning}" in text
     assert "The required checks hold; all" in text
 
 
 def test_what_was_found_is_told_check_by_check_with_its_newest_rows(
-    loaded: Connection, whole: data.Contents, text: str
+    loaded: Connection, contents: data.Contents, text: str
 ) -> None:
     rows = fetch_all(
         loaded,
@@ -174,10 +183,11 @@ def test_what_was_found_is_told_check_by_check_with_its_newest_rows(
     )
     assert len(rows) > 5
     for check, findings, places, most_in, most in rows:
-        assert f"{check} : {findings:,} found in {places} places, most in {most_in} ({most:,})" in text
+        where = f"{places} places, most in {most_in} ({most:,})" if places > 1 else "1 place "
+        assert f"{check} : {findings:,} found in {where}" in text
     newest = {
         each.check.name: [(row.report_date, row.name) for row in each.findings[:10]]
-        for each in quality.by_check(whole)
+        for each in quality.by_check(contents)
     }
     assert newest["jumps of new cases"] == fetch_all(
         loaded,
@@ -185,15 +195,15 @@ def test_what_was_found_is_told_check_by_check_with_its_newest_rows(
     )
 
 
-def test_a_required_check_that_fails_is_shown_open(whole: data.Contents) -> None:
-    failing = [replace(check, findings=3, outcome="FAILED") for check in whole.checks[:1]]
-    html = page.render(replace(whole, checks=[*failing, *whole.checks[1:]]), NOON)
+def test_a_required_check_that_fails_is_shown_open(contents: data.Contents) -> None:
+    failing = [replace(check, findings=3, outcome="FAILED") for check in contents.checks[:1]]
+    html = page.render(replace(contents, checks=[*failing, *contents.checks[1:]]), NOON)
     assert '<details class="check" id="all-checks" open>' in html
     assert "1 required check failed" in html
     assert '<td class="failed">found</td>' in html
 
 
-def test_every_state_is_compared_with_the_nation(loaded: Connection, text: str) -> None:
+def test_every_state_is_compared_with_the_nation(loaded: Connection, contents: data.Contents, text: str) -> None:
     rows = fetch_all(
         loaded,
         """
@@ -212,7 +222,8 @@ def test_every_state_is_compared_with_the_nation(loaded: Connection, text: str) 
         where location_type <> 'nation'
         """,
     )
-    assert len(rows) == 55
+    # American Samoa has never had cases.
+    assert len(rows) == len(contents.states) - 1
     for _, cases, rate, day, grade, findings in rows:
         found = "no findings" if findings == 0 else f"{findings:,} finding{'' if findings == 1 else 's'} ("
         assert (
@@ -235,8 +246,9 @@ def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection, 
     assert tiles == re.findall(r"grid-area: (\w+)", html)
 
 
-def test_the_steps_of_the_map_are_equally_wide_and_round(whole: data.Contents) -> None:
-    assert page.bounds(MEASURES[0], whole.states) == [20, 40, 60, 80, 100]
+@whole_only
+def test_the_steps_of_the_map_are_equally_wide_and_round(contents: data.Contents) -> None:
+    assert page.bounds(MEASURES[0], contents.states) == [20, 40, 60, 80, 100]
     assert page.bounds(MEASURES[0], []) == [0.2, 0.4, 0.6, 0.8, 1]
 
 
@@ -417,19 +429,19 @@ def test_a_day_without_a_report_leaves_a_gap(warehouse: Warehouse) -> None:
 # --- the command ---
 
 
-def test_the_command_writes_the_page_and_replaces_it(loaded_dsn: str, tmp_path: Path) -> None:
-    cli = Cli(loaded_dsn, tmp_path)
+def test_the_command_writes_the_page_and_replaces_it(few_dsn: str, tmp_path: Path) -> None:
+    cli = Cli(few_dsn, tmp_path)
     folder = tmp_path / "made" / "on the way"
     for _ in range(2):
         result = cli("report", str(folder))
         assert (result.returncode, result.stderr) == (0, "")
-        assert re.fullmatch(rf"{re.escape(str(folder / 'index.html'))}: [12]\.\d MB\n", result.stdout)
+        assert re.fullmatch(rf"{re.escape(str(folder / 'index.html'))}: \d\.\d MB\n", result.stdout)
         assert [path.name for path in folder.iterdir()] == ["index.html"]
     assert embedded((folder / "index.html").read_text(encoding="utf-8"))["days"] == 420
 
 
-def test_the_pictures_are_png_files_of_the_national_curves(loaded_dsn: str, tmp_path: Path) -> None:
-    result = Cli(loaded_dsn, tmp_path)("report", "--png", str(tmp_path / "pictures"))
+def test_the_pictures_are_png_files_of_the_national_curves(few_dsn: str, tmp_path: Path) -> None:
+    result = Cli(few_dsn, tmp_path)("report", "--png", str(tmp_path / "pictures"))
     assert result.returncode == 0, result.stderr
     files = {path.name: path.read_bytes() for path in (tmp_path / "pictures").iterdir()}
     assert set(files) == {f"{measure.column}.png" for measure in MEASURES} | {pictures.ALL}
@@ -441,10 +453,11 @@ def test_the_pictures_are_png_files_of_the_national_curves(loaded_dsn: str, tmp_
         assert height > 600
 
 
-def test_a_picture_says_its_source_and_when_it_was_made(whole: data.Contents) -> None:
-    drawn, again = (pictures.draw(whole, NOON) for _ in range(2))
+@pytest.mark.slow
+def test_a_picture_says_its_source_and_when_it_was_made(contents: data.Contents) -> None:
+    drawn, again = (pictures.draw(contents, NOON) for _ in range(2))
     assert drawn == again
-    assert all(drawn[name] != picture for name, picture in pictures.draw(whole, NOON + timedelta(days=1)).items())
+    assert all(drawn[name] != picture for name, picture in pictures.draw(contents, NOON + timedelta(days=1)).items())
 
 
 def test_without_the_nation_there_are_no_pictures(warehouse: Warehouse, dsn: str, tmp_path: Path) -> None:
@@ -464,9 +477,9 @@ def test_an_empty_database_is_an_error_and_leaves_no_page(cli: Cli, tmp_path: Pa
     assert not (tmp_path / "report").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(loaded_dsn: str, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(few_dsn: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    result = Cli(loaded_dsn, tmp_path)("report", str(tmp_path / "file" / "report"))
+    result = Cli(few_dsn, tmp_path)("report", str(tmp_path / "file" / "report"))
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert f"{tmp_path / 'file' / 'report'} cannot be written: Not a directory" in result.stderr
