@@ -57,7 +57,9 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
         if arguments and not arguments[0].startswith("-"):
             raise UsageError(f"{arguments[0]!r} is no command; there are {', '.join(COMMANDS)}")
         arguments = ["load", *arguments]
-    options = build_parser(environ, arguments[0]).parse_args(arguments)
+    options, unknown = build_parser(environ, arguments[0]).parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return int(options.run(options, environ))
 
 
@@ -81,7 +83,7 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
         )
         command.add_options(added)
         added.shared("--database-url", "--log-format")
-        added.set_defaults(run=command.run)
+        added.set_defaults(run=command.run, parser=added)
     return parser
 
 
@@ -250,7 +252,7 @@ def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _skip_options(parser: Parser) -> None:
-    parser.add_argument("location", metavar="LOCATION", nargs="?", help="code of the location, such as ca")
+    parser.add_argument("location", metavar="LOCATION", nargs="?", help="code of one location, such as ca")
     parser.add_argument("days", metavar="DAY", nargs="*", type=opt.day, help="days to pass over (default: all)")
     parser.option("--reason", "why: needed with LOCATION, and kept", metavar="TEXT")
     parser.switch("--list", "list the tombstones")

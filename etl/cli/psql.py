@@ -30,8 +30,11 @@ def program() -> str:
 def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs psql as a child process, after which an embedded server can stop; returns the exit code of psql.
 
-    The password is in the environment, which other users of the machine cannot read.
+    The password is in the environment, which other users of the machine cannot read. If psql is ended by a signal,
+    the exit code is 128 and its number. Raises `UsageError` for a bare argument, which psql would ignore.
     """
+    if arguments and not arguments[0].startswith("-"):
+        raise UsageError(f"psql takes no {arguments[0]!r}; for a statement: main.py psql -- -c 'select 1'")
     dsn, password = split_password(target)
     variables = {**environ, **({"PGPASSWORD": password} if password else {})}
     command = [psql, *([dsn] if dsn else []), *arguments]
@@ -40,7 +43,8 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
         variables |= {"PSQLRC": str(STARTUP_FILE)} | _pager(environ)
     # At Ctrl-C psql cancels its query, and it ends by itself when the terminal closes.
     leave_signals_to_child()
-    return subprocess.run(command, env=variables, check=False).returncode
+    code = subprocess.run(command, env=variables, check=False).returncode
+    return code if code >= 0 else 128 - code
 
 
 def _examples() -> str:

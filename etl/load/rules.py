@@ -4,7 +4,6 @@ By an alias, a published path stands for one that we read. By a tombstone, a rep
 """
 
 import hashlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -113,21 +112,24 @@ def tombstones(conn: Connection) -> list[Tombstone]:
     return rows_of(conn, Tombstone, read_sql("rules/tombstones.sql"))
 
 
-def skip(conn: Connection, location: str, days: list[date], reason: str) -> list[Tombstone]:
-    """Passes over some days of the locations that `location` selects, or without days all of them.
+def skip(conn: Connection, code: str, days: list[date], reason: str) -> list[Tombstone]:
+    """Passes over some days of a location, or without days all of them.
 
     Returns the tombstones that hold for these days; a day that was passed over already keeps its own. The loaded
-    figures stay. Raises `UsageError` for an unknown location. The caller holds the run lock.
+    figures stay. Raises `UsageError` unless `code` names one location. The caller holds the run lock.
     """
-    chosen = locations.choose(conn, location, "LOCATION")
+    location, *more = locations.choose(conn, code, "LOCATION")
+    if more:
+        raise UsageError(f"skip passes over one location at a time, such as ca; {code} names {len(more) + 1}")
     wanted: list[date | None] = [*days] or [None]
-    places = [(place.location_id, day) for place, day in itertools.product(chosen, wanted)]
     with transaction(conn):
         known_at = events.next_known_at(conn)
-        for location_id, day in places:
-            execute(conn, _ADD, {"location_id": location_id, "day": day, "reason": reason, "since": known_at})
-            events.close_rejections(conn, location_id, day or FIRST_DAY, day or LAST_DAY)
-    return [held for held in tombstones(conn) if held.holds() and (held.location_id, held.day) in places]
+        for day in wanted:
+            values = {"location_id": location.location_id, "day": day, "reason": reason, "since": known_at}
+            execute(conn, _ADD, values)
+            events.close_rejections(conn, location.location_id, day or FIRST_DAY, day or LAST_DAY)
+    here = [held for held in tombstones(conn) if held.location_id == location.location_id]
+    return [held for held in here if held.holds() and held.day in wanted]
 
 
 _ADD = """

@@ -23,6 +23,6 @@ def as_text(checks: list[Check]) -> str:
         f"{check.outcome:<8}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
     ]
     failed = sum(check.has_failed for check in checks)
-    verdict = f"{failed} required failed{'' if failed else ': what is loaded is sound'}"
+    verdict = f"{failed} required failed{'' if failed else ': nothing that is loaded contradicts itself'}"
     advisory = "advisory findings are about what was published, and fail nothing: docs/data-quality.md"
     return "\n".join([*lines, f"{verdict}; {advisory}"])

@@ -56,6 +56,7 @@ class Run(msgspec.Struct, frozen=True, rename={"first_day": "from", "last_day": 
     """A run, with the days that it asked for."""
 
     run_id: int
+    command: str
     started_at: str
     ended_at: str | None
     status: str
@@ -63,6 +64,7 @@ class Run(msgspec.Struct, frozen=True, rename={"first_day": "from", "last_day": 
     source: str
     first_day: date
     last_day: date
+    locations: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def as_text(status: Status) -> str:
         f"{reports} reports; database {status.database}; last success {last_success}",
         _sizes_line(status.totals),
         "",
-        f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  source, days",
+        f"{'run':>5}  {'started (UTC)':<22}{'status':<19}{'exit':>4}  command, source, days, locations",
         *map(_run_line, status.runs),
         "",
         f"run lock: {status.lock or 'free'}",
@@ -181,8 +183,8 @@ def _sizes_line(totals: Totals) -> str:
 def _run_line(run: Run) -> str:
     word = "nothing published" if run.exit_code == ExitCode.NOT_PUBLISHED else run.status
     exit_code = "-" if run.exit_code is None else run.exit_code
-    days = days_in_words(run.first_day, run.last_day)
-    return f"{run.run_id:>5}  {run.started_at:<22}{word:<19}{exit_code:>4}  {run.source}, {days}"
+    asked = f"{run.command}, {run.source}, {days_in_words(run.first_day, run.last_day)}, {run.locations}"
+    return f"{run.run_id:>5}  {run.started_at:<22}{word:<19}{exit_code:>4}  {asked}"
 
 
 def _waiting_lines(status: Status) -> Iterator[str]:
@@ -191,7 +193,7 @@ def _waiting_lines(status: Status) -> Iterator[str]:
         since = instant(document.known_at)
         yield f"rejected {document.document_load_id}: {document.address} since {since}: {document.reason}"
     if status.rejected:
-        yield "once that is mended or accepted: main.py replay --rejected"
+        yield "once that is mended, accepted or passed over (main.py skip): main.py replay --rejected"
     yield from map(_drift_line, status.open_drift)
     for group in status.findings:
         days = group.first_day or "all days"

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -206,3 +207,17 @@ def test_without_a_terminal_nothing_is_added(loaded_dsn: str, tmp_path: Path) ->
 def test_a_script_fails_with_psql_s_own_code(command: Command) -> None:
     assert command("psql", "--", "-v", "ON_ERROR_STOP=1", "-Atc", "select 1/0").returncode == 1
     assert command("psql", "--", "--no-such-option").returncode == 1
+
+
+def test_an_argument_that_psql_would_ignore_is_refused(command: Command) -> None:
+    result = command("psql", "select 1")
+    assert result.returncode == 2
+    assert "psql takes no 'select 1'; for a statement: main.py psql -- -c 'select 1'" in result.stderr
+
+
+def test_a_reader_that_leaves_ends_psql_as_it_would_by_itself(command: Command) -> None:
+    with command.start("psql", "--", "-Atc", "select generate_series(1, 1000000)") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "1\n"
+        process.stdout.close()
+        assert process.wait() == 128 + signal.SIGPIPE

@@ -74,7 +74,10 @@ def test_every_command_is_run_by_some_test() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in PROGRAM_LINES if line not in REPORT_LINES])
-def test_a_command_of_the_pages_runs(line: str, command: Command, cli: Cli) -> None:
+def test_a_command_of_the_pages_runs(
+    line: str, command: Command, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assignments, _, rest = line.partition(PROGRAM)
     # The address on the page is an example; the test's own database takes its place.
     assert assignments.strip() in ("", "DATABASE_URL=postgresql://me@db.example/covid")

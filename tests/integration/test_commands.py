@@ -104,17 +104,20 @@ def test_status_shows_coverage_and_runs(cli: Cli) -> None:
     nothing: dict[str, Any] = {"first_day": None, "last_day": None, "reports": 0, "missing_days": 0, "gaps": []}
     assert (coverage["US"], coverage["CA"], coverage["NY"]) == (three, three, nothing)
     ((run),) = found["runs"]
-    assert (run["run_id"], run["status"], run["source"], run["from"]) == (1, "ok", "snapshot", "2021-01-01")
+    assert (run["run_id"], run["command"], run["status"], run["source"]) == (1, "load", "ok", "snapshot")
+    assert (run["from"], run["to"], run["locations"]) == ("2021-01-01", "2021-01-03", "us,ca")
     assert found["lock"] is None
     text = cli("status").stdout
     assert "CA        2021-01-01  2021-01-03         3             0\n" in text
-    assert "snapshot, 2021-01-01 to 2021-01-03\n" in text
+    assert "  load, snapshot, 2021-01-01 to 2021-01-03, us,ca\n" in text
     assert text.endswith("run lock: free\nnothing waits for anybody\n")
 
 
 def test_status_says_that_a_run_found_nothing_published(cli: Cli) -> None:
     cli("load", "--source", "snapshot", "--date", "2019-01-01", "--locations", "us")
-    assert re.search(r"^ +1  \S+  nothing published +4  snapshot, 2019-01-01$", cli("status").stdout, re.MULTILINE)
+    assert re.search(
+        r"^ +1  \S+  nothing published +4  load, snapshot, 2019-01-01, us$", cli("status").stdout, re.MULTILINE
+    )
 
 
 def test_status_is_an_alarm_for_silence(cli: Cli) -> None:
@@ -172,7 +175,7 @@ def test_what_waits_for_somebody_is_in_status_with_the_command_that_deals_with_i
     waiting = cli("status").stdout.partition("run lock: free\n")[2].splitlines()
     assert re.fullmatch(rf"rejected 2: states/wa/{DAY}.json since \S+Z: data.outcomes.death: is missing", waiting[0])
     assert waiting[1:] == [
-        "once that is mended or accepted: main.py replay --rejected",
+        "once that is mended, accepted or passed over (main.py skip): main.py replay --rejected",
         "drift 1 (breaking, state WA): path gone: data.outcomes.death; to take it as it is: main.py drift --accept 1",
         "drift 2 (notice, state WA): path added: data.cases.suspected, now number; "
         "to take it as it is: main.py drift --accept 2",
@@ -185,7 +188,7 @@ def test_what_waits_for_somebody_is_in_status_with_the_command_that_deals_with_i
     assert cli("drift", "--accept", "1", "--with-loss").stdout.startswith("drift 1 accepted: path gone")
     replayed = cli("replay", "--rejected", "2")
     assert (replayed.returncode, replayed.stdout.splitlines()[1]) == (0, "documents: 1 requested, 1 loaded")
-    assert "rejected" not in cli("status").stdout
+    assert "rejected 2" not in cli("status").stdout
 
 
 def test_alerts_can_be_tried_from_the_command_line(cli: Cli) -> None:

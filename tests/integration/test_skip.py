@@ -104,6 +104,13 @@ def test_an_unknown_location_is_not_passed_over(warehouse: Warehouse) -> None:
         rules.skip(warehouse.conn, "xx", [], "why")
 
 
+def test_many_locations_are_not_passed_over_at_once(warehouse: Warehouse) -> None:
+    for selection, count in (("all", 57), ("states", 56), ("ca,ny", 2)):
+        with pytest.raises(UsageError, match=f"one location at a time, such as ca; {selection} names {count}"):
+            rules.skip(warehouse.conn, selection, [], "why")
+    assert rules.tombstones(warehouse.conn) == []
+
+
 # --- rejected documents ---
 
 

@@ -248,7 +248,7 @@ def test_the_command_prints_and_exits_by_the_required_checks(few_copy: str, tmp_
         found.stdout, re.MULTILINE,
     )  # fmt: skip
     assert found.stdout.splitlines()[-1].startswith(
-        "0 required failed: what is loaded is sound; advisory findings are"
+        "0 required failed: nothing that is loaded contradicts itself; advisory findings are"
     )
     with database.connect(config.Database(few_copy)) as conn, conn.cursor() as cursor:
         cursor.execute("update cases_dimension set states_reporting = 224 where cases_id = 20210307")

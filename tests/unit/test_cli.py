@@ -121,7 +121,7 @@ def test_a_variable_with_a_wrong_value_is_named(variable: str, value: str, said:
         (["--jobs", "0"], "'0' is no positive number"),
         (["--wait", "-1"], "argument --wait"),
         (["--wait", "inf"], "'inf' is no number of seconds"),
-        (["--nonsense"], "unrecognized arguments: --nonsense; see main.py --help"),
+        (["--nonsense"], "unrecognized arguments: --nonsense; see main.py load --help"),
         (["--locations", "tx", "ny"], "unrecognized arguments: ny"),
         (["--date", "2021-01-02", "--from", "2021-01-01"], "--date goes without --from and --to"),
         (["--from", "2021-01-02", "--to", "2021-01-01"], "--from 2021-01-02 is after --to 2021-01-01"),
