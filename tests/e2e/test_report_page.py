@@ -311,7 +311,7 @@ def test_the_map_is_worked_by_keyboard(open_page: OpenPage) -> None:
     assert page.evaluate("document.activeElement.closest('details').id") == "map-table"
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
-    assert page.locator("#state-AK").get_attribute("open") is not None
+    page.wait_for_selector("#state-AK[open]")
     page.wait_for_selector("#state-AK .plot svg")
 
 
