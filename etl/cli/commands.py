@@ -396,6 +396,7 @@ def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _status_options(parser: Parser) -> None:
     text = "exit with 7 if the last successful load, or the newest day of a series that goes on, is older"
     parser.option("--max-age-days", text, metavar="N", type=opt.positive)
+    parser.switch("--prometheus", "print metrics, for the textfile collector of Prometheus")
     parser.switch("--test-alerts", "send a test message and a ping; exit with 7 if one does not arrive")
     parser.shared("--json")
 
@@ -415,6 +416,10 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems = alerts.test(environ)
         _print("\n".join(problems) or "the test message and the ping were taken")
         return ExitCode.CHECK if problems else ExitCode.OK
+    if options.prometheus:
+        with _connected(options, environ) as conn:
+            _print(status.as_metrics(conn))
+        return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
     watched = environ if options.max_age_days else {}
     with alerts.Watch("status", watched) as watch, _connected(options, environ) as conn, watch.during(conn):

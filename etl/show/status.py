@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from etl import __version__
-from etl.database.connection import Connection, lock_owner, read_sql, rows_of
+from etl.database.connection import Connection, fetch_all, lock_owner, read_sql, rows_of
 from etl.errors import ExitCode
 from etl.load import drift_record, rules
 from etl.load.drift_record import RecordedChange
@@ -145,6 +145,19 @@ def _rejection_json(rejection: StoredEvent) -> dict[str, Any]:
         "since": instant(rejection.known_at),
         "reason": rejection.reason,
     }
+
+
+# --- metrics ---
+
+
+def as_metrics(conn: Connection) -> str:
+    """The state as gauges of Prometheus, for the textfile collector of its node exporter."""
+    lines = []
+    for name, text, labels, value in fetch_all(conn, read_sql("status/metrics.sql")):
+        metric = f"covid_etl_{name}"
+        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge"] if text else []
+        lines.append(f"{metric}{labels} {value}")
+    return "\n".join(lines)
 
 
 # --- text ---

@@ -120,6 +120,40 @@ def test_status_says_that_a_run_found_nothing_published(cli: Cli) -> None:
     )
 
 
+def test_status_is_a_textfile_for_prometheus(cli: Cli) -> None:
+    cli("load", "--source", "snapshot", "--date", "2021-01-02", "--locations", "us,ca")
+    lines = cli("status", "--prometheus").stdout.splitlines()
+    named = re.compile(
+        r'# (HELP|TYPE) (covid_etl_[a-z_]+) (.+)|(covid_etl_[a-z_]+)(\{outcome="[a-z_]+"\})? ([0-9.]+)'
+    )
+    found = [named.fullmatch(line) for line in lines]
+    assert None not in found
+    values = {f"{line[4]}{line[5] or ''}": line[6] for line in found if line and line[4]}
+    ((ended, bytes_used),) = rows(
+        cli.dsn, "select extract(epoch from ended_at)::text, pg_database_size(current_database()) from ops.run"
+    )
+    seconds = values.pop("covid_etl_last_run_duration_seconds")
+    assert 0 < float(seconds) < 60
+    assert abs(int(values.pop("covid_etl_database_bytes")) - bytes_used) < 10**6
+    outcomes = ("loaded", "unchanged", "not_modified", "not_published", "stale", "skipped", "failed", "rejected")
+    assert values == {
+        "covid_etl_last_success_timestamp_seconds": ended,
+        "covid_etl_last_run_timestamp_seconds": ended,
+        "covid_etl_last_run_exit_code": "0",
+        "covid_etl_last_run_revisions": "0",
+        "covid_etl_open_rejections": "0",
+        "covid_etl_open_drift": "0",
+        "covid_etl_open_findings": "0",
+        "covid_etl_reports": "2",
+    } | {f'covid_etl_last_run_documents{{outcome="{name}"}}': str(2 * (name == "loaded")) for name in outcomes}
+
+
+def test_an_empty_warehouse_has_metrics_too(cli: Cli) -> None:
+    lines = cli("status", "--prometheus").stdout.splitlines()
+    assert "covid_etl_reports 0" in lines
+    assert not any("last_" in line for line in lines)
+
+
 def test_status_is_an_alarm_for_silence(cli: Cli) -> None:
     found = cli.json("status", "--max-age-days", "2")
     assert (found["returncode"], found["stale"]) == (7, "no load has gone well yet")

@@ -14,7 +14,7 @@ import pytest
 
 from etl import config
 from etl.database import connection as database
-from etl.database.connection import Connection, fetch_all
+from etl.database.connection import Connection, execute, fetch_all
 from etl.transform.declaration import DETAIL_TABLE, NATION, REPORT_TABLE, STATE, TABLES, Metric
 from tests.conftest import copied
 from tests.documents import document, nation_day, state_history
@@ -472,9 +472,52 @@ def test_the_history_of_revisions_is_what_python_computes(conn: Connection, tmp_
     assert compare(read(conn), revision_history) > 10
 
 
+COUNTS = (
+    "requested",
+    "loaded",
+    "unchanged",
+    "not_modified",
+    "not_published",
+    "stale",
+    "skipped",
+    "failed",
+    "rejected",
+)
+
+
+def test_the_history_of_runs_has_what_each_summary_says_and_what_was_open_then(
+    conn: Connection, tmp_path: Path
+) -> None:
+    warehouse = Warehouse(conn, tmp_path)
+    totals: list[Any] = [10, "many", 20, 20]
+    summaries = [warehouse.history({"2021-01-01": {"cases__total": total}}) for total in totals]
+    runs = dicts(conn, "select * from mart.run_history order by run_id")
+    known = dicts(conn, "select * from ops.run order by run_id")
+    for run, row, summary in zip(runs, known, summaries, strict=True):
+        shared = run.keys() & row.keys()
+        assert len(shared) == 10
+        assert {name: run[name] for name in shared} == {name: row[name] for name in shared}
+        assert {name: run[f"documents_{name}"] for name in COUNTS} == summary.as_json()["documents"]
+        assert run["revisions"] == summary.revisions
+        lasted = (row["ended_at"] - row["started_at"]).total_seconds()
+        assert run["seconds"] == pytest.approx(lasted)
+        assert lasted < run["age_seconds"] < 600
+    assert [run["open_rejections"] for run in runs] == [0, 1, 0, 0]
+    assert [run["open_drift"] for run in runs] == [0, 1, 0, 0]
+    assert [(run["open_findings"], run["revisions"]) for run in runs] == [(0, 0), (0, 0), (0, 1), (0, 0)]
+
+
+def test_a_run_that_lasts_has_its_seconds_so_far(conn: Connection, tmp_path: Path) -> None:
+    Warehouse(conn, tmp_path).history({"2021-01-01": {}})
+    execute(conn, "update ops.run set status = 'running', ended_at = null, exit_code = null, summary = null")
+    (run,) = dicts(conn, "select * from mart.run_history")
+    assert run["seconds"] == run["age_seconds"] > 0
+    assert {run[f"documents_{name}"] for name in COUNTS} == {run["revisions"]} == {None}
+
+
 def test_every_view_is_compared(conn: Connection) -> None:
     found = fetch_all(conn, "select table_name from information_schema.views where table_schema = 'mart'")
-    assert {name for (name,) in found} == {view.__name__ for view in VIEWS}
+    assert {name for (name,) in found} == {view.__name__ for view in VIEWS} | {"run_history"}
 
 
 def test_the_reader_may_select_from_every_view(conn: Connection) -> None:
