@@ -51,23 +51,28 @@ class Mutant:
     text: str
 
 
-def mutants_of(path: Path) -> Iterator[Mutant]:
-    """Every mutant of a module."""
+def places_of(path: Path) -> Iterator[tuple[Path, int]]:
+    """Every place in a module where a mutant can be made: the numbers of its nodes that can be changed."""
+    for number, node in enumerate(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        # The node is thrown away, so that it may be changed to see whether it can be.
+        if hasattr(node, "lineno") and _mutate(copy.copy(node)):
+            yield path, number
+
+
+def mutant_at(path: Path, number: int) -> Mutant:
+    """The mutant of a module with another node of this number."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for number, node in enumerate(ast.walk(tree)):
-        if line := getattr(node, "lineno", None):
-            mutated = copy.deepcopy(tree)
-            twin = next(item for index, item in enumerate(ast.walk(mutated)) if index == number)
-            before = ast.unparse(twin)
-            if _mutate(twin):
-                text = ast.unparse(ast.fix_missing_locations(mutated))
-                yield Mutant(path, line, f"{before} -> {ast.unparse(twin)}", text)
+    node: Any = list(ast.walk(tree))[number]
+    before = ast.unparse(node)
+    _mutate(node)
+    change = f"{before} -> {ast.unparse(node)}"
+    return Mutant(path, node.lineno, change, ast.unparse(ast.fix_missing_locations(tree)))
 
 
 def _mutate(node: ast.AST) -> bool:
     """Changes a node in place, if it is of a kind that can be changed."""
     if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED:
-        node.ops[0] = SWAPPED[type(node.ops[0])]()
+        node.ops = [SWAPPED[type(node.ops[0])](), *node.ops[1:]]
     elif isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in SWAPPED:
         node.op = SWAPPED[type(node.op)]()
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
@@ -113,9 +118,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     modules = sorted((ROOT / options.below).rglob("*.py"))
-    every = [mutant for module in modules for mutant in mutants_of(module)]
+    every = [place for module in modules for place in places_of(module)]
     generator = random.Random(options.seed)  # noqa: S311 (no secret is drawn)
-    drawn = generator.sample(every, min(options.count, len(every)))
+    drawn = [mutant_at(*place) for place in generator.sample(every, min(options.count, len(every)))]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as executor:
         checkouts: Queue[Path] = Queue()
         for number in range(options.jobs):
