@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The single entry point: hands the arguments to `etl.cli` and leaves with its exit code."""
 
+import io
 import sys
 
 from etl.ending import leave, watch_signals
@@ -15,4 +16,7 @@ def _run() -> int:
 
 if __name__ == "__main__":
     watch_signals()
+    # A character that the terminal cannot show is no reason to fail.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     leave(_run())

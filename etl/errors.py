@@ -62,14 +62,27 @@ def exit_code_of(error: BaseException) -> ExitCode:
     return ExitCode.USAGE if isinstance(error, OSError) else ExitCode.BUG
 
 
+def printable(text: str) -> str:
+    """The text as one line that steers no terminal and forges no line of a log.
+
+    Line breaks, control characters, marks of direction and the like are shown by their numbers, as in JSON.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
 class EtlError(Exception):
-    """An expected failure, whose text is one line for people and says what to do.
+    """An expected failure, whose text is one printable line for people and says what to do.
 
     `ends_run` says that every other document of the run would fail in the same way.
     """
 
     exit_code = ExitCode.BUG
     ends_run = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class UsageError(EtlError):

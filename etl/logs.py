@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from etl.errors import printable
+
 FORMATS = ("text", "json")
 FORMAT_FLAG, FORMAT_VARIABLE = "--log-format", "COVID_ETL_LOG_FORMAT"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -51,7 +53,11 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """The line, with the record's fields behind the event name as key=value."""
         fields = [f"{key}={value}" for key, value in vars(record).items() if key not in _STANDARD]
-        return " ".join([super().formatMessage(record), *fields])
+        return printable(" ".join([super().formatMessage(record), *fields]))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        """The traceback, indented, so that no text in it looks like a line of the log."""
+        return "\n".join(f"  {printable(line)}" for line in super().formatException(ei).split("\n"))
 
 
 def bind(**fields: Any) -> None:

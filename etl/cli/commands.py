@@ -15,7 +15,7 @@ from etl import __version__, ending, logs
 from etl.cli import options as opt
 from etl.cli.options import Parser
 from etl.config import PROGRAM
-from etl.errors import EtlError, ExitCode, Interrupted, UsageError, exit_code_of
+from etl.errors import EtlError, ExitCode, Interrupted, UsageError, exit_code_of, printable
 from etl.logs import log
 
 if TYPE_CHECKING:
@@ -87,16 +87,16 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
     return parser
 
 
-def _print(text: str) -> None:
-    """Prints a result; that its reader (head, less) has left is no error."""
+def _print(*lines: str) -> None:
+    """Prints a result, whose lines stay one each; that its reader (head, less) has left is no error."""
     try:
-        print(text, flush=True)
+        print("\n".join(map(printable, lines)), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _print_result(options: argparse.Namespace, found: Mapping[str, Any], text: str) -> None:
-    _print(json.dumps(found) if options.json else text)
+def _print_result(options: argparse.Namespace, found: Mapping[str, Any], *lines: str) -> None:
+    _print(*([json.dumps(found)] if options.json else lines))
 
 
 @contextmanager
@@ -174,7 +174,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _print_summary(options: argparse.Namespace, summary: "Summary") -> int:
     from etl.run import wording
 
-    _print_result(options, summary.as_json(), wording.as_text(summary))
+    _print_result(options, summary.as_json(), *wording.as_lines(summary))
     return summary.exit_code
 
 
@@ -247,7 +247,7 @@ def _drift(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         elif options.undo:
             done = drift_record.undo(conn, options.undo)
         changes = drift_record.changes(conn)
-    _print_result(options, drift.as_json(changes, done), done or drift.as_text(changes))
+    _print_result(options, drift.as_json(changes, done), *([done] if done else drift.as_lines(changes)))
     return ExitCode.OK
 
 
@@ -286,8 +286,8 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         else:
             shown = rules.skip(conn, options.location, options.days, options.reason)
             hint = ["load what was rejected for it: main.py replay --rejected"]
-    text = "\n".join([*map(str, shown), *hint]) or "nothing is passed over"
-    _print_result(options, {"tombstones": [tombstone.as_json() for tombstone in shown]}, text)
+    lines = [*map(str, shown), *hint] or ["nothing is passed over"]
+    _print_result(options, {"tombstones": [tombstone.as_json() for tombstone in shown]}, *lines)
     return ExitCode.OK
 
 
@@ -365,7 +365,7 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     folder = Path(options.directory)
     with _connected(options, environ) as conn:
         done = export.export(conn, folder, options.format, options.tables, options.views)
-    _print_result(options, asdict(done), f"{done.as_text()}\n{done.format} -> {folder}")
+    _print_result(options, asdict(done), *done.as_lines(), f"{done.format} -> {folder}")
     return ExitCode.OK
 
 
@@ -414,11 +414,11 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     if options.test_alerts:
         problems = alerts.test(environ)
-        _print("\n".join(problems) or "the test message and the ping were taken")
+        _print(*(problems or ["the test message and the ping were taken"]))
         return ExitCode.CHECK if problems else ExitCode.OK
     if options.prometheus:
         with _connected(options, environ) as conn:
-            _print(status.as_metrics(conn))
+            _print(*status.as_metrics(conn))
         return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
     watched = environ if options.max_age_days else {}
@@ -426,8 +426,8 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
         watch.notice = alerts.of_staleness(stale)
-    text = status.as_text(found) + (f"\nSTALE: {stale}" if stale else "")
-    _print_result(options, status.as_json(found) | {"stale": stale}, text)
+    lines = status.as_lines(found) + ([f"STALE: {stale}"] if stale else [])
+    _print_result(options, status.as_json(found) | {"stale": stale}, *lines)
     if stale:
         # It is logged as well, since cron mails stderr even where stdout is thrown away.
         log.error("data is stale", extra={"reason": stale})
@@ -446,7 +446,7 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     with _connected(options, environ) as conn:
         found = checks.validate(conn)
-    _print_result(options, check.as_json(found), check.as_text(found))
+    _print_result(options, check.as_json(found), *check.as_lines(found))
     return check.exit_code(found)
 
 

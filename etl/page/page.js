@@ -336,7 +336,7 @@ class StatesView {
   followAddress() {
     const [part, column, day] = location.hash.slice(1).split("/");
     const index = Math.round((Date.parse(day) - START) / DAY);
-    if (part !== "map" || !(column in measureOf) || !(index >= 0 && index < data.days)) return;
+    if (part !== "map" || !Object.hasOwn(measureOf, column) || !(index >= 0 && index < data.days)) return;
     this.measure = measureOf[column];
     this.day = index;
     this.showMeasure();

@@ -5,6 +5,7 @@ remembers this; a trouble with the database itself is therefore told by each run
 """
 
 import logging
+import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,16 @@ from urllib.parse import urlsplit
 
 from etl import config
 from etl.database.connection import Connection, fetch_all
-from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, UsageError, exit_code_of
+from etl.errors import (
+    DatabaseError,
+    EtlError,
+    ExitCode,
+    Interrupted,
+    LockedError,
+    UsageError,
+    exit_code_of,
+    printable,
+)
 from etl.logs import log
 from etl.run.summary import Summary
 from etl.run.wording import advice, news_lines, trouble_lines
@@ -171,7 +181,9 @@ def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
     `kind` is one of apprise's: info, success, warning or failure.
     """
     recipients, _ = _recipients(urls)
-    delivered = bool(recipients) and bool(recipients.notify(title=title, body=message, notify_type=kind))
+    # As text: apprise escapes what is markup to a service, but for the beginnings of mentions.
+    sent = {"title": printable(title), "body": re.sub("[@<]", "\\g<0>\u200b", message), "body_format": "text"}
+    delivered = bool(recipients) and bool(recipients.notify(**sent, notify_type=kind))
     if not delivered:
         log.warning("alert not delivered")
     return delivered

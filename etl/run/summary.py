@@ -1,5 +1,6 @@
 """The summary of a run as data: counts of documents and rows, troubles, news, and the exit code of all that."""
 
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -35,7 +36,7 @@ class Trouble:
     def skip_command(self) -> str:
         """The command that passes over its broken reports, or over the location."""
         days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
-        return " ".join(["main.py skip", self.location.lower(), *days, "--reason TEXT"])
+        return shlex.join(["main.py", "skip", self.location.lower(), *days, "--reason", "TEXT"])
 
     def as_json(self) -> dict[str, Any]:
         """The trouble as `--json` prints it."""

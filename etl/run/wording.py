@@ -1,20 +1,21 @@
 """The summary of a run in words, for the terminal and for alerts."""
 
-from etl.errors import ExitCode, Outcome
+from etl.errors import ExitCode, Outcome, printable
 from etl.run.summary import MOST_SKIPPED_DAYS, Summary
+from etl.transform.bounds import Finding
 from etl.transform.declaration import days_in_words
 
 # Of the documents with one trouble, so many are named, and the rest are counted.
 MOST_NAMED = 5
 
 
-def as_text(summary: Summary) -> str:
+def as_lines(summary: Summary) -> list[str]:
     """The summary as a few lines for people."""
     documents = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in summary.documents.items() if count]
     run = "dry run, nothing written" if summary.dry_run else f"run {summary.run_id}"
     word = "nothing published" if summary.exit_code is ExitCode.NOT_PUBLISHED else summary.status
     days = days_in_words(summary.first_day, summary.last_day)
-    lines = [
+    return [
         f"{word} ({run}, exit code {int(summary.exit_code)}) from {summary.source}, {days},"
         f" locations {summary.locations}, {summary.elapsed:.1f} s",
         ", ".join([f"documents: {summary.requested} requested", *documents]),
@@ -24,7 +25,6 @@ def as_text(summary: Summary) -> str:
         *news_lines(summary),
         *(f"passed over: {reports}" for reports in summary.passed_over),
     ]
-    return "\n".join(lines)
 
 
 def _row_lines(summary: Summary) -> list[str]:
@@ -55,12 +55,16 @@ def _some(places: list[str]) -> str:
 
 
 def news_lines(summary: Summary) -> list[str]:
-    """The new changes and findings, a line each."""
+    """The new changes, a line each, and the new findings, a line for each measure of a location."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for place, found in summary.findings:
+        groups.setdefault((place, found.check, found.measure), []).append(found)
     findings = [
-        f"finding: {place} {found.report_date or 'history'}: {found.check}, {found.measure}: {found.meaning}"
-        for place, found in summary.findings
+        f"finding: {place} {_some([str(found.report_date or 'history') for found in group])}:"
+        f" {check}, {measure}: {group[0].meaning}"
+        for (place, check, measure), group in groups.items()
     ]
-    return [change.line for change in summary.drift] + findings
+    return [printable(change.line) for change in summary.drift] + findings
 
 
 def advice(summary: Summary) -> list[str]:

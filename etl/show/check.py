@@ -17,7 +17,7 @@ def as_json(checks: list[Check]) -> dict[str, Any]:
     return {"exit_code": int(exit_code(checks)), "checks": [asdict(check) for check in checks]}
 
 
-def as_text(checks: list[Check]) -> str:
+def as_lines(checks: list[Check]) -> list[str]:
     """A line per check, and one for all of them."""
     lines = [
         f"{check.outcome:<8}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
@@ -25,4 +25,4 @@ def as_text(checks: list[Check]) -> str:
     failed = sum(check.has_failed for check in checks)
     verdict = f"{failed} required failed{'' if failed else ': nothing that is loaded contradicts itself'}"
     advisory = "advisory findings are about what was published, and fail nothing: docs/data-quality.md"
-    return "\n".join([*lines, f"{verdict}; {advisory}"])
+    return [*lines, f"{verdict}; {advisory}"]

@@ -7,16 +7,16 @@ from typing import Any
 from etl.load.drift_record import RecordedChange
 
 
-def as_text(changes: Sequence[RecordedChange]) -> str:
+def as_lines(changes: Sequence[RecordedChange]) -> list[str]:
     """The changes as a table for people."""
     if not changes:
-        return "no drift seen"
+        return ["no drift seen"]
     head = f"{'id':>4}  {'status':<13}{'severity':<10}{'where':<16}{'first seen (UTC)':<22}change"
     lines = [
         f"{entry.drift_id:>4}  {entry.status:<13}{entry.severity:<10}{entry.where:<16}{entry.first_seen:<22}{entry}"
         for entry in changes
     ]
-    return "\n".join([head, *lines])
+    return [head, *lines]
 
 
 def as_json(changes: Sequence[RecordedChange], done: str | None) -> dict[str, Any]:

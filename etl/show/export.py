@@ -106,9 +106,9 @@ class Exported:
     run: LastRun | None
     tables: list[ExportedTable]
 
-    def as_text(self) -> str:
+    def as_lines(self) -> list[str]:
         """The rows per table, for people."""
-        return "\n".join(f"{table.path:<32}{table.rows:>9} rows" for table in self.tables)
+        return [f"{table.path:<32}{table.rows:>9} rows" for table in self.tables]
 
 
 def export(
@@ -176,12 +176,23 @@ class _CsvFile(BufferedWriter):
 
 def _write(conn: Connection, relation: Relation, folder: Path, file_format: FileFormat) -> ExportedTable:
     path = folder / relation.path("csv")
+    query = relation.query if file_format == "parquet" else _for_spreadsheets(relation)
     with _CsvFile(path.open("wb", buffering=0)) as file:
-        rows = copy_out(conn, relation.query, file)
+        rows = copy_out(conn, query, file)
     if file_format == "parquet":
         _write_parquet(relation, path, folder / relation.path("parquet"), rows)
         path.unlink()
     return ExportedTable(relation.name, relation.path(file_format), rows)
+
+
+def _for_spreadsheets(relation: Relation) -> str:
+    """The query for CSV, where a text that a spreadsheet would take for a formula has an apostrophe in front."""
+    names = {column: '"{}"'.format(column.name.replace('"', '""')) for column in relation.columns}
+    shown = [
+        rf"regexp_replace({name}, '^[-=+@\t\r]', '''\&') as {name}" if column.type == "text" else name
+        for column, name in names.items()
+    ]
+    return f"select {', '.join(shown)} from ({relation.query}) as raw"  # noqa: S608 (names of the catalogue alone)
 
 
 def _write_parquet(relation: Relation, source: Path, target: Path, rows: int) -> None:

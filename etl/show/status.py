@@ -150,24 +150,24 @@ def _rejection_json(rejection: StoredEvent) -> dict[str, Any]:
 # --- metrics ---
 
 
-def as_metrics(conn: Connection) -> str:
+def as_metrics(conn: Connection) -> list[str]:
     """The state as gauges of Prometheus, for the textfile collector of its node exporter."""
     lines = []
     for name, text, labels, value in fetch_all(conn, read_sql("status/metrics.sql")):
         metric = f"covid_etl_{name}"
         lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge"] if text else []
         lines.append(f"{metric}{labels} {value}")
-    return "\n".join(lines)
+    return lines
 
 
 # --- text ---
 
 
-def as_text(status: Status) -> str:
+def as_lines(status: Status) -> list[str]:
     """The status as tables for people."""
     reports = sum(row.reports for row in status.locations)
     last_success = status.totals.last_success or "never"
-    return "\n".join([
+    return [
         f"{'location':<10}{'first day':<12}{'last day':<12}{'reports':>8}{'missing days':>14}",
         *map(_coverage_line, status.locations),
         "",
@@ -179,7 +179,7 @@ def as_text(status: Status) -> str:
         "",
         f"run lock: {status.lock or 'free'}",
         *(list(_waiting_lines(status)) or ["nothing waits for anybody"]),
-    ])  # fmt: skip
+    ]
 
 
 def _coverage_line(row: Coverage) -> str:

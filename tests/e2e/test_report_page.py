@@ -393,6 +393,15 @@ def test_the_nation_has_a_rate_only_where_places_with_nearly_all_people_report(
         assert ("has no line" in str(page.text_content("#nation-coverage"))) == (not has_line)
 
 
+@pytest.mark.parametrize("part", ["toString", "constructor", "__proto__", "%E0%A4%A", "<b>"])
+def test_an_address_that_names_no_measure_leaves_the_page_as_it_is(open_page: OpenPage, part: str) -> None:
+    page = open_page(part=f"#map/{part}/2021-01-11")
+    assert str(page.text_content("#map-title")).startswith("New cases per 100,000 people")
+    assert str(page.text_content("#multiples-title")).startswith("New cases")
+    page.locator("details.state summary").first.click()
+    page.wait_for_selector("details.state[open] .plot svg")
+
+
 def test_ties_are_counted_and_few_places_are_not_ranked(open_page: OpenPage) -> None:
     page = open_page(part="#map/new_deaths/2020-03-20")
     assert str(page.text_content("#map-finding")).startswith("Highest: 0.11 in Washington; lowest: 0.00 in 4 places.")

@@ -182,3 +182,22 @@ def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
     wrong = receiver.environ | {alerts.ALERT_URLS: f"nonsense://x {receiver.environ[alerts.ALERT_URLS]}"}
     assert len(alerts.test(wrong)) == 1
     assert "nobody would be told" in alerts.test({})[0]
+
+
+HOSTILE = "failed: CA: <b>x</b> [x](http://x.example) *x* @everyone <!channel> <@1> & </script>"
+
+
+def test_markup_of_the_source_arrives_as_text(receiver: Receiver) -> None:
+    address = receiver.environ[alerts.ALERT_URLS]
+    for service, expected in {
+        "text": "<\u200bb>x<\u200b/b> [x](http://x.example) *x* @\u200beveryone <\u200b!channel> <\u200b@\u200b1> &",
+        "html": "&lt;\u200bb&gt;x&lt;\u200b/b&gt;&nbsp;[x](http://x.example)&nbsp;*x*&nbsp;@\u200beveryone",
+        "markdown": "\\[x\\]\\(http://x\\.example\\) \\*x\\* @\u200beveryone",
+    }.items():
+        assert alerts.deliver(f"{address}?format={service}", "a title\r\nBcc: x@x.example", HOSTILE)
+        assert expected in str(receiver.taken())
+
+
+def test_a_title_has_one_line(receiver: Receiver) -> None:
+    alerts.deliver(receiver.environ[alerts.ALERT_URLS], "a title\r\nBcc: x@x.example", "x")
+    assert receiver.messages == ["a title\\u000d\\u000aBcc: x@x.example\nx"]

@@ -506,3 +506,24 @@ def test_who_may_only_read_can_export(dsn: str, tmp_path: Path) -> None:
     finally:
         with administrator(dsn) as cursor:
             cursor.execute(f"drop role {name}")
+
+
+def test_no_text_of_an_export_is_a_formula_but_in_parquet_all_is_as_published(
+    conn: database.Connection, tmp_path: Path
+) -> None:
+    texts = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "A=1", "'=1", ""]
+    for number, text in enumerate(texts):
+        database.execute(
+            conn,
+            "insert into field_definitions_dimension (endpoint_kind, name, path, deprecated, prior_names, first_seen_at,"
+            " last_seen_at, build_time, location_code, document_id)"
+            " values ('state', %s, %s, false, '{}', now(), now(), now(), 'CA', 0)",
+            (text, str(number)),
+        )
+    export(conn, tmp_path / "csv", "csv", "field_definitions_dimension", None)
+    export(conn, tmp_path / "parquet", "parquet", "field_definitions_dimension", None)
+    with (tmp_path / "csv" / "field_definitions_dimension.csv").open(newline="") as file:
+        found = [row["name"] for row in csv.DictReader(file)]
+    assert found == ["'=1+1", "'+1", "'-1", "'@x", "'\t=1", "'\r=1", "A=1", "'=1", ""]
+    table = pq.read_table(tmp_path / "parquet" / "field_definitions_dimension.parquet")
+    assert table.column("name").to_pylist() == texts

@@ -363,7 +363,7 @@ def test_revisions_are_listed_by_size(warehouse: Warehouse) -> None:
 
 def test_text_of_the_database_is_escaped(warehouse: Warehouse) -> None:
     warehouse.history(days(10))
-    hostile = "</script><img src=x onerror=alert(1)> & \"Cali'"
+    hostile = "</script><!--<script><img src=x onerror=alert(1)> & \u2028 \"Cali'"
     with warehouse.conn.cursor() as cursor:
         cursor.execute("update location_dimension set name = %s where location_code = 'CA'", (hostile,))
         cursor.execute("update ops.run set source = %s", (hostile,))

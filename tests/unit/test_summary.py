@@ -8,7 +8,7 @@ from etl.errors import ExitCode, Outcome
 from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.run.summary import Summary, Trouble
-from etl.run.wording import advice, as_text
+from etl.run.wording import advice, as_lines
 from etl.transform.bounds import Finding
 
 DRIFT = RecordedChange(
@@ -95,7 +95,7 @@ def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     made = summary(Outcome.FAILED)
     made.notice([DRIFT])
     made.findings.append(("NY", FINDING))
-    lines = as_text(made).splitlines()
+    lines = as_lines(made)
     assert lines[0].startswith("failed (run 7, exit code 3) from api, 2021-01-01 to 2021-01-02, locations all, ")
     assert lines[1] == "documents: 1 requested, 1 failed"
     assert lines[-3:] == [
@@ -108,7 +108,7 @@ def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
 def test_the_text_prints_the_command_that_passes_over_what_was_rejected() -> None:
     made = summary()
     made.count(Outcome.REJECTED, Trouble("CA", None, "why", days=("2021-01-02", "2021-01-03")))
-    assert as_text(made).splitlines()[-2:] == [
+    assert as_lines(made)[-2:] == [
         "rejected: CA history: why",
         "to pass over it: main.py skip ca 2021-01-02 2021-01-03 --reason TEXT",
     ]
@@ -119,14 +119,14 @@ def test_the_text_says_each_reason_once() -> None:
     for location in ("CA", "NY"):
         made.count(Outcome.FAILED, Trouble(location, None, "cannot be reached"))
     made.count(Outcome.FAILED, Trouble("WA", date(2021, 1, 1), "status 500"))
-    assert as_text(made).splitlines()[-2:] == [
+    assert as_lines(made)[-2:] == [
         "failed: CA history, NY history: cannot be reached",
         "failed: WA 2021-01-01: status 500",
     ]
 
 
 def test_the_text_of_a_day_without_anything_says_so() -> None:
-    lines = as_text(summary(Outcome.NOT_PUBLISHED)).splitlines()
+    lines = as_lines(summary(Outcome.NOT_PUBLISHED))
     assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
     assert lines[1:] == ["documents: 1 requested, 1 not published", "rows: none touched"]
 
@@ -161,20 +161,20 @@ def test_many_documents_with_the_same_trouble_are_counted() -> None:
     made = summary()
     for number in range(8):
         made.count(Outcome.FAILED, Trouble(f"X{number}", None, "cannot be reached"))
-    assert as_text(made).splitlines()[-1] == (
+    assert as_lines(made)[-1] == (
         "failed: X0 history, X1 history, X2 history, X3 history, X4 history and 3 more: cannot be reached"
     )
 
 
 def test_what_is_passed_over_is_in_every_summary() -> None:
     made = summary(Outcome.LOADED, passed_over=["NY 2021-01-15"])
-    assert as_text(made).splitlines()[-1] == "passed over: NY 2021-01-15"
+    assert as_lines(made)[-1] == "passed over: NY 2021-01-15"
 
 
 def test_a_dry_run_has_no_number() -> None:
     made = summary(Outcome.LOADED, dry_run=True)
     assert made.as_json()["run_id"] is None
-    assert as_text(made).startswith("ok (dry run, nothing written, exit code 0)")
+    assert as_lines(made)[0].startswith("ok (dry run, nothing written, exit code 0)")
 
 
 def test_the_gravest_of_the_failed_documents_is_the_exit_code() -> None:
