@@ -126,7 +126,7 @@ def _receive(response: requests.Response, deadline: float) -> Received:
         source.check_size(len(body))
         if time.monotonic() > deadline:
             raise TimeoutError
-    validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    validators = Validators.of(response.headers)
     packed = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
     return (source.decompress if packed else source.compress)(bytes(body), validators)
 

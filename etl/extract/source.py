@@ -4,8 +4,9 @@ import gzip
 import hashlib
 import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,6 +26,12 @@ class Validators:
 
     etag: str | None = None
     last_modified: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Self:
+        """The validators in the headers of an answer, without those that cannot be stored or sent again."""
+        found = (headers.get(name, "") for name in ("ETag", "Last-Modified"))
+        return cls(*(text if text and text.isascii() and text.isprintable() else None for text in found))
 
     @property
     def headers(self) -> dict[str, str]:

@@ -22,8 +22,11 @@ _KNOWN = """
     where is_current and endpoint_kind = %s
     order by field_definition_id
 """
+# A time of building orders nothing if it lies in the future: all documents after it would be older.
 _IS_OLDER = """
-    select max(build_time) > %s from public.field_definitions_dimension where is_current and endpoint_kind = %s
+    select max(build_time) > %s
+    from public.field_definitions_dimension
+    where is_current and endpoint_kind = %s and build_time <= last_seen_at
 """
 # The column that a definition feeds is written too, since an alias may have changed it.
 _CONFIRM = """

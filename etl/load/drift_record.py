@@ -98,7 +98,7 @@ def end(conn: Connection, observation: Observation, shown: Sequence[RecordedChan
         conn,
         "update ops.drift set ended_at = clock_timestamp() where signal = 'shape' and ended_at is null"
         " and acknowledged_at is null and endpoint_kind = %s and last_location = %s"
-        " and (build_time > %s) is not true and drift_id <> all(%s)",
+        " and (build_time <= last_seen_at and build_time > %s) is not true and drift_id <> all(%s)",
         (observation.endpoint_kind, observation.location_code, observation.build_time, numbers),
     )
 

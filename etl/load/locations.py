@@ -7,6 +7,7 @@ import msgspec
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one
 from etl.errors import UsageError
+from etl.transform import bounds
 from etl.transform.declaration import NATION, STATE
 from etl.transform.locations import Location, LocationMetadata
 
@@ -42,7 +43,12 @@ def are_covered(conn: Connection, chosen: Sequence[Location], first_day: date, l
 
 
 def update(conn: Connection, states: list[LocationMetadata]) -> int:
-    """Brings the locations up to date; returns how many differed, since only these are written."""
+    """Brings the locations up to date; returns how many differed, since only these are written.
+
+    Raises `ContractError` for an impossible population.
+    """
+    known = fetch_all(conn, "select location_code, population from public.location_dimension")
+    bounds.refuse_impossible_populations(states, dict(known))
     return execute(conn, _UPDATE, (msgspec.json.encode(states).decode(),))
 
 

@@ -202,8 +202,6 @@ def _load_locations(loader: Loader, source: Source) -> None:
     """Brings names, populations and sites up to date; a failure is a warning, since no figure needs them."""
     try:
         received = source.fetch(ADDRESS)
-        states = decode_states(received.body)
+        loader.load_locations(source.name, received, decode_states(received.body))
     except (DocumentError, Missing, ContractError) as error:
         log.warning("location metadata not updated", extra={"address": ADDRESS, "reason": str(error)})
-    else:
-        loader.load_locations(source.name, received, states)

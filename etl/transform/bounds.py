@@ -4,13 +4,14 @@ The bound of a measure is the highest share of a location's population in the pu
 `tests/unit/test_bounds.py` computes each again from the snapshot.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from etl.errors import ContractError
 from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, Metric, Shape
+from etl.transform.locations import LocationMetadata
 from etl.transform.rows import Rows, columns
 
 # The reports of a day come from the 50 states, the District of Columbia and 5 territories.
@@ -33,6 +34,8 @@ HIGHEST_SHARES = {
     "cumulative_on_ventilator": 0.00052,
     **dict.fromkeys(("total_deaths", "confirmed_deaths", "probable_deaths"), 0.0027),
 }
+# A population beyond so many times the one known, or below that share of it, would make sound counts look impossible.
+OTHER_POPULATION = 2
 # The names of the checks in `ops.finding`.
 HIGHEST_VALUE, VALUES_GONE = "highest value", "values gone"
 
@@ -60,6 +63,14 @@ def findings(rows: Rows, shape: Shape, population: int | None, today: date) -> l
         worst = max(impossible, key=lambda finding: finding.value)
         raise ContractError(f"{worst.measure} of {worst.report_date} is {worst.value}: {worst.meaning}", days=days)
     return doubtful
+
+
+def refuse_impossible_populations(states: Iterable[LocationMetadata], known: Mapping[str, int | None]) -> None:
+    """Raises `ContractError` for a population that is far from the one known of its state."""
+    for state in states:
+        published, before = state.census.population, known.get(state.location_code)
+        if before and not before / OTHER_POPULATION <= published <= before * OTHER_POPULATION:
+            raise ContractError(f"data.census.population of {state.location_code} is {published}, but was {before}")
 
 
 def empty_metrics(rows: Rows, shape: Shape) -> list[Metric]:

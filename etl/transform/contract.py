@@ -18,10 +18,12 @@ from etl.errors import ContractError
 from etl.transform import departures
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, STATE, Shape
 from etl.transform.drift import Alias, Change
-from etl.transform.records import DocumentMeta, decoder, read
+from etl.transform.records import TOO_DEEP, DocumentMeta, decoder, read
 
 # The furthest time zone from UTC that Postgres takes.
 LARGEST_OFFSET = timedelta(hours=15, minutes=59)
+# The decoder takes about a thousand levels, less those of the program itself.
+MOST_LEVELS = 200
 EMPTY_HISTORY = "data: a history without a single report"
 
 
@@ -70,6 +72,7 @@ def decode(body: bytes, expected: Expected) -> Document:
     try:
         raw = read(body, decoder(expected.shape, single=single))
         data_hash = _hash(raw.data)
+        _refuse_nesting([raw.meta.license, raw.meta.version, raw.links])
     except ContractError:
         raw, data_hash, changes = _decode_departing(body, expected)
     reports = [raw.data] if single else raw.data
@@ -90,10 +93,20 @@ def newest_day(body: bytes) -> date:
 def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[Change, ...]]:
     """The records, the hash of the data, and the changes of a document that departs from the declaration."""
     untyped = read(body, _ANYTHING)
+    _refuse_nesting(untyped)
     data_hash = _hash(untyped.get("data"), "sorted") if isinstance(untyped, dict) else ""
     departures.adapt(untyped, expected.shape, expected.aliases, expected.skipped_days)
     raw, changes = departures.convert(untyped, expected.shape, single=expected.day is not None)
     return raw, data_hash, changes
+
+
+def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
+    """Raises `ContractError` for more levels than can be decoded in a replay as in a load."""
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ContractError(TOO_DEEP)
+        for part in value.values() if isinstance(value, dict) else value:
+            _refuse_nesting(part, levels - 1)
 
 
 def _hash(data: Any, order: Literal["sorted"] | None = None) -> str:
@@ -107,7 +120,7 @@ def _check_identity(reports: list[Any], expected: Expected) -> None:
     for report in reports:
         day = report.date
         if expected.shape is STATE and report.state != expected.location_code:
-            raise ContractError(f"data.state of {day} is {report.state!r}, not {expected.location_code!r}")
+            raise ContractError(f"data.state of {day} is {report.state!r:.40}, not {expected.location_code!r}")
         if expected.day and day != expected.day:
             raise ContractError(f"data.date is {day}, but {expected.day} was asked for")
         if day in seen:

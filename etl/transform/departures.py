@@ -16,12 +16,12 @@ from etl.errors import ContractError
 from etl.transform import drift
 from etl.transform.declaration import Shape, paths_below
 from etl.transform.drift import Alias, Change
-from etl.transform.records import FieldDefinition, decoder, plant, report_tree
+from etl.transform.records import LONGEST_NAME, MOST_NAMES, Definitions, FieldDefinition, decoder, plant, report_tree
 
 # A message names so many differences, and so many days of each, and counts the rest.
 NAMED_DIFFERENCES, NAMED_DAYS = 5, 3
 # msgspec's words -> JSON's.
-JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or"}
+JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or", "nul": "NUL"}
 # msgspec's words -> the types that drift knows: an integer and a fraction are both numbers.
 DRIFT_TYPES = {"int": "number", "float": "number", "str": "text", "date": "text", "datetime": "text"}
 
@@ -44,6 +44,11 @@ class Difference:
     problem: str
     change: Change | None = None
 
+    @property
+    def breaks(self) -> bool:
+        """Whether the document cannot load with it."""
+        return self.change is None or self.change.breaking
+
 
 def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Change, ...]]:
     """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load."""
@@ -51,14 +56,21 @@ def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Cha
     found: dict[Difference, list[str]] = {}
     for difference, day in differences(untyped, decoder(shape, single=single).type):
         found.setdefault(difference, []).extend([day] if day else [])
-    shown = [difference.change for difference in found if difference.change] + unreadable
-    changes = _explained(shown, shape, definitions)
-    loads = {change for change in shown if not change.breaking}
-    if breaking := {difference: days for difference, days in found.items() if difference.change not in loads}:
+    shown = _bounded([difference.change for difference in found if difference.change])
+    changes = _explained(shown + unreadable, shape, definitions)
+    if breaking := {difference: days for difference, days in found.items() if difference.breaks}:
         days = sorted({day for some in breaking.values() for day in some})
         is_everywhere = len(days) == len(_reports(untyped))
         raise DepartureError(_in_words(breaking, changes), changes, days=() if is_everywhere else tuple(days))
     return msgspec.convert(untyped, decoder(shape, single=single, strict=False).type), changes
+
+
+def _bounded(changes: list[Change]) -> list[Change]:
+    """The changes; one in the place of all new paths, where these are too many to record each."""
+    rest = [change for change in changes if change.change != drift.PATH_ADDED]
+    if len(changes) - len(rest) <= MOST_NAMES:
+        return changes
+    return [*rest, Change("shape", drift.PATH_ADDED, "document", after=f"more than {MOST_NAMES} new paths")]
 
 
 def _in_words(breaking: dict[Difference, list[str]], changes: tuple[Change, ...]) -> str:
@@ -96,7 +108,7 @@ def _read_definitions(untyped: Any) -> tuple[list[FieldDefinition], list[Change]
     """
     published = find(untyped, DEFINITIONS)
     try:
-        return ([] if published is UNSET else msgspec.convert(published, list[FieldDefinition])), []
+        return ([] if published is UNSET else msgspec.convert(published, Definitions)), []
     except msgspec.ValidationError:
         plant(untyped, DEFINITIONS, [])
         return [], [Change("shape", drift.UNREADABLE, DEFINITIONS)]
@@ -183,9 +195,11 @@ def _struct_differences(
             gone = Change("shape", drift.PATH_GONE, prefix + name, breaking=True)
             yield Difference(prefix + name, "is missing", gone), day
     for name in sorted(value.keys() - fields.keys()) if expected.__struct_config__.forbid_unknown_fields else ():
+        # Such a path could not be recorded.
         if "\0" in name:
-            # Postgres has no text with a NUL in it: such a path could not be recorded.
-            yield Difference(prefix + name.replace("\0", "\\0"), "has a NUL in its name"), day
+            yield Difference(f"{prefix}{name:.40}", "has a NUL in its name"), day
+        elif len(name) > LONGEST_NAME:
+            yield Difference(f"{prefix}{name:.40}", f"has more than {LONGEST_NAME} characters in its name"), day
         else:
             new = Change("shape", drift.PATH_ADDED, prefix + name, after=json_type(value[name]))
             yield Difference(prefix + name, "is new", new), day
@@ -195,7 +209,8 @@ def _leaf_difference(value: Any, expected: Any, path: str) -> Difference | None:
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        said = str(error)
+        # The one pattern in the types is that of text.
+        said = re.sub(" matching regex .*", " without a NUL", str(error))
         types = re.match(r"Expected `(\w+).*`, got ", said)
         before, after = DRIFT_TYPES.get(types[1], types[1]) if types else None, json_type(value)
         # A null has no type, and an impossible value may have the right one.

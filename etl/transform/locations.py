@@ -7,8 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from etl.errors import ContractError
 from etl.transform.declaration import Shape
-from etl.transform.records import MAX_BIGINT, Text, read
+from etl.transform.records import MAX_BIGINT, Name, Text, read
 
 ADDRESS = "states.json"
 
@@ -58,7 +59,7 @@ class LocationMetadata(Struct, rename={"location_code": "state_code"}):
     """One location in `states.json`."""
 
     location_code: Text
-    name: Text
+    name: Name
     census: _Census
     sites: list[_Site]
 
@@ -72,4 +73,7 @@ _DECODER = msgspec.json.Decoder(_States)
 
 def decode_states(body: bytes) -> list[LocationMetadata]:
     """The names, populations and sites that `states.json` publishes; raises `DocumentError` or `ContractError`."""
-    return read(body, _DECODER).data
+    states = read(body, _DECODER).data
+    if len({state.location_code for state in states}) < len(states):
+        raise ContractError("data.state_code: a state is there twice")
+    return states

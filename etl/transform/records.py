@@ -14,8 +14,12 @@ from etl.transform.declaration import CALCULATED, STATE, AttributeKind, NumberKi
 MAX_BIGINT = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 Signed = Annotated[int, Meta(ge=-MAX_BIGINT, le=MAX_BIGINT)]
+# A name can be recorded in the database, whose indexes hold no longer ones, and of a kind of names only so many are.
+LONGEST_NAME, MOST_NAMES = 500, 100
 # Postgres has no text with a NUL in it.
-Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
+_NO_NUL = r"^[^\x00]*\Z"
+Text = Annotated[str, Meta(pattern=_NO_NUL)]
+Name = Annotated[str, Meta(pattern=_NO_NUL, min_length=1, max_length=LONGEST_NAME)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
 TYPES: dict[NumberKind | AttributeKind, Any] = {
@@ -27,16 +31,20 @@ TYPES: dict[NumberKind | AttributeKind, Any] = {
     "instant": Instant,
 }
 
+TOO_DEEP = "nested too deeply to be read"
 T = TypeVar("T")
 
 
 class FieldDefinition(Struct, frozen=True, gc=False):
     """One item of `meta.field_definitions`; the source leaves out the `field` of some."""
 
-    name: Text
-    field: Text | None = None
+    name: Name
+    field: Name | None = None
     deprecated: bool = False
-    prior_names: tuple[Text, ...] = ()
+    prior_names: Annotated[tuple[Name, ...], Meta(max_length=MOST_NAMES)] = ()
+
+
+Definitions = Annotated[list[FieldDefinition], Meta(max_length=MOST_NAMES)]
 
 
 class DocumentMeta(Struct, gc=False):
@@ -45,7 +53,7 @@ class DocumentMeta(Struct, gc=False):
     build_time: Instant
     license: Any = None
     version: Any = None
-    field_definitions: list[FieldDefinition] = []
+    field_definitions: Definitions = []
 
 
 class _StrictMeta(DocumentMeta, gc=False, forbid_unknown_fields=True):
@@ -59,7 +67,7 @@ def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     except msgspec.ValidationError as error:
         raise ContractError(str(error)) from error
     except RecursionError as error:
-        raise ContractError("nested too deeply to be read") from error
+        raise ContractError(TOO_DEEP) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DocumentError(f"no JSON: {error}") from error
 

@@ -2,8 +2,8 @@
 -- the same address.
 --
 -- is_no_news: the event is of the same address, was loaded under the same rules, and speaks of all days asked for, so
--- that a document with the same data has no news. own_build_time: of the last event of the same address; an older
--- document is stale. location_source: the source of the last event of the location.
+-- that a document with the same data has no news. own_build_time: of the last event of the same address that had been
+-- built when it became known; an older document is stale. location_source: the source of the last event of the location.
 select
     asked.address,
     latest.source,
@@ -19,7 +19,11 @@ select
     (
         select load.build_time
         from ops.document_load as load
-        where load.location_id = asked.location_id and load.address = asked.address and load.outcome = 'loaded'
+        where
+            load.location_id = asked.location_id
+            and load.address = asked.address
+            and load.outcome = 'loaded'
+            and load.build_time <= load.known_at
         order by load.document_load_id desc
         limit 1
     ) as own_build_time,

@@ -143,8 +143,27 @@ def test_a_document_cut_off_behind_a_broken_value_is_a_failure_of_the_source() -
         of(body)
 
 
+def test_a_document_with_very_many_new_paths_shows_one_change() -> None:
+    content = nation_day("2021-03-07", cases__total=5)
+    content["data"] |= {f"n{number}": number for number in range(101)}
+    assert of(content).changes == (Change("shape", "path added", "document", after="more than 100 new paths"),)
+    content["data"].pop("n100")
+    assert len(of(content).changes) == 100
+
+
+def test_a_message_shows_only_the_beginning_of_what_the_source_says() -> None:
+    content = state_history("CA", {"2021-01-01": {}})
+    content["data"][0]["state"] = "x" * 10_000
+    with pytest.raises(ContractError) as error:
+        of(content, CALIFORNIA)
+    assert len(str(error.value)) < 100
+    content["data"][0] |= {"state": "CA", "k" * 10_000: 1}
+    assert str(shown(content)).endswith("kk: has more than 500 characters in its name (2021-01-01)")
+    assert len(str(shown(content))) < 150
+
+
 def test_a_name_that_postgres_cannot_hold_is_rejected() -> None:
-    with pytest.raises(ContractError, match=r"^data\.x\\0y: has a NUL in its name$"):
+    with pytest.raises(ContractError, match=r"^data\.x\\u0000y: has a NUL in its name$"):
         of(changed("data.x\0y", 1))
 
 
