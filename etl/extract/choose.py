@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from etl import config
 from etl.errors import DocumentError, SourceError, UsageError
-from etl.extract.directory import Dated, DirectorySource
+from etl.extract.directory import DirectorySource
 from etl.extract.source import DECODING_ERRORS, Missing, Source, without_password
 from etl.logs import log
 
@@ -19,10 +20,15 @@ PROBE_ADDRESS = "us/daily/2021-03-07.json"
 PROBE_SECONDS = (3.0, 5.0)
 
 
-class _SingleDay(msgspec.Struct):
+class _ProbeDay(msgspec.Struct):
+    date: Literal["2021-03-07"]
+
+
+class _Probe(msgspec.Struct):
     """The part of a document by which the API is known; the contract asks for more."""
 
-    data: Dated
+    meta: msgspec.Raw
+    data: _ProbeDay
 
 
 def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
@@ -64,12 +70,16 @@ def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
 def _probe(api: str) -> str | None:
     """The reason why the API is gone, from one GET without retries; None if it is there or only busy."""
     from etl.extract.http import BusyError, HttpSource
+    from etl.extract.session import within
+
+    def ask() -> None:
+        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
+        msgspec.json.decode(received.body, type=_Probe)
 
     try:
-        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
-        msgspec.json.decode(received.body, type=_SingleDay)
+        within(PROBE_SECONDS[1], ask)
     except BusyError:
         return None
-    except (Missing, DocumentError, *DECODING_ERRORS) as error:
+    except (Missing, DocumentError, TimeoutError, *DECODING_ERRORS) as error:
         return str(error)
     return None

@@ -8,7 +8,7 @@ import msgspec
 
 from etl.errors import DocumentError
 from etl.extract import source
-from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, Received, Validators, compress, decompress
+from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, Received, Validators, take_in
 from etl.transform.locations import history_of
 
 
@@ -26,13 +26,13 @@ class _History(msgspec.Struct):
 class DirectorySource:
     """A directory of documents, each plain or as `.gz`; a single day without a file is cut from the history.
 
-    `days` returns the single-day documents that the history at an address holds, by day.
+    `history` returns the `meta` of the history at an address, and its reports by day as written there.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.days: Callable[[str], dict[str, Received]] = lru_cache(maxsize=4)(self._cut_into_days)
+        self.history: Callable[[str], tuple[bytes, dict[str, bytes]]] = lru_cache(maxsize=4)(self._cut_into_days)
 
     def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:  # noqa: ARG002 (files have none)
         """The document at an address; a single day without a file has its history's `meta` and its row."""
@@ -40,30 +40,28 @@ class DirectorySource:
             return self._read(address)
         except Missing:
             history, day = history_of(address)
-            if day and (cut := self.days(history).get(day)):
-                return cut
+            meta, rows = self.history(history) if day else (b"", {})
+            if day in rows:
+                return take_in(b'{"meta":%b,"data":%b}' % (meta, rows[day]), packed=False)
             raise
 
     def _read(self, address: str) -> Received:
         path = self.folder / address
         try:
             if path.is_file():
-                return compress(_content(path))
-            return decompress(_content(path.with_name(f"{path.name}.gz")))
+                return take_in(_content(path), packed=False)
+            return take_in(_content(path.with_name(f"{path.name}.gz")), packed=True)
         except FileNotFoundError as error:
             raise Missing("no such file") from error
         except OSError as error:
             raise DocumentError(f"cannot be read: {error.strerror}") from error
 
-    def _cut_into_days(self, history: str) -> dict[str, Received]:
-        """The single-day documents that a history holds, by day as written there; raises as `fetch` does."""
+    def _cut_into_days(self, history: str) -> tuple[bytes, dict[str, bytes]]:
         try:
             whole = msgspec.json.decode(self._read(history).body, type=_History)
-            rows = {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
+            return bytes(whole.meta), {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
         except DECODING_ERRORS as error:
             raise DocumentError(f"{history} has no days to cut: {error}") from error
-        meta = bytes(whole.meta)
-        return {day: compress(b'{"meta":%b,"data":%b}' % (meta, row)) for day, row in rows.items()}
 
 
 def _content(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """Saves the API as files in its own layout, each compressed as received: usable later as `--source DIR`."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from etl.errors import ContractError, DocumentError, SourceError
+from etl.errors import ContractError, DocumentError, SourceError, as_usage_error
 from etl.extract.directory import DirectorySource
 from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, NotModified, Source, Validators
 from etl.files import write_atomically
@@ -16,6 +17,8 @@ from etl.logs import log
 from etl.transform.locations import ADDRESS, address_of, decode_states
 
 MANIFEST = ".mirror.json"
+# A code and a day become names of files, which must not lead out of the folder.
+CODE, DAY = re.compile("[A-Za-z]{2}"), re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Mirror:
                 self._save_all([address_of(code, day) for code in days for day in days[code]])
         finally:
             if self._entries:
-                write_atomically(self.folder / MANIFEST, msgspec.json.encode(self._entries, order="sorted"))
+                self._write(MANIFEST, msgspec.json.encode(self._entries, order="sorted"))
 
     def _save_all(self, addresses: list[str]) -> None:
         total = self.counts.total() + len(addresses)
@@ -77,9 +80,17 @@ class Mirror:
             return "failed"
         same = entry is not None and entry.sha256 == received.sha256
         if not same:
-            write_atomically(self.folder / f"{address}.gz", received.compressed)
+            self._write(f"{address}.gz", received.compressed)
         self._entries[address] = Entry(**asdict(received.validators), sha256=received.sha256)
         return "not_modified" if same else "written"
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Writes a file; raises `UsageError` if a link leads out of the folder, or the disk does not take it."""
+        path = self.folder / name
+        with as_usage_error(f"mirror cannot write {path}", "mend that, and run it again: it goes on where it ended"):
+            if not path.resolve().is_relative_to(self.folder.resolve()):
+                raise OSError("a link leads out of the folder")
+            write_atomically(path, content)
 
     def _entry(self, address: str) -> Entry | None:
         """The manifest's entry for a file that is still as it was written."""
@@ -99,13 +110,14 @@ class Mirror:
                 f"mirror needs {ADDRESS} of {self.source.name}: {reason}; "
                 "the shipped history can be copied with --source snapshot"
             ) from error
-        # A code becomes the name of a folder, which must not lead out of this one.
-        return ["us", *(state.location_code for state in states if state.location_code.isalpha())]
+        # A state that is named twice would be written by two threads at once.
+        codes = [state.location_code.lower() for state in states if CODE.fullmatch(state.location_code)]
+        return list(dict.fromkeys(["us", *codes]))
 
     def _days(self, history: str) -> list[str]:
-        """The days of a saved history; a day becomes the name of a file, which must not lead out of its folder."""
+        """The days of a saved history."""
         try:
-            return [day for day in self._saved.days(history) if day.replace("-", "").isdecimal()]
+            return list(filter(DAY.fullmatch, self._saved.history(history)[1]))
         except (Missing, DocumentError):
             return []
 

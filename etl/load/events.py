@@ -1,11 +1,10 @@
 """The events of `ops.document_load`, and the contents of `ops.document` that they have brought."""
 
-import gzip
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql, rows_of
-from etl.extract.source import NOTHING_KNOWN, Received, Validators
+from etl.extract.source import NOTHING_KNOWN, Received, Validators, take_in
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
 
 REVISED = "revised"
@@ -60,7 +59,7 @@ def keep(conn: Connection, received: Received, data_hash: str | None) -> int:
         "sha256": received.sha256,
         "data_hash": data_hash,
         "body": received.compressed,
-        "size_bytes": len(received.body),
+        "size_bytes": received.size,
     }
     return int(fetch_one(conn, read_sql("load/keep_document.sql"), values)[0])
 
@@ -127,9 +126,8 @@ def open_rejections(conn: Connection) -> list[StoredEvent]:
 
 def stored_document(conn: Connection, document_id: int) -> Received:
     """The bytes of a content, which must not have been pruned."""
-    query = "select body, sha256 from ops.document where document_id = %s"
-    compressed, sha256 = fetch_one(conn, query, (document_id,))
-    return Received(gzip.decompress(compressed), bytes(compressed), sha256)
+    (compressed,) = fetch_one(conn, "select body from ops.document where document_id = %s", (document_id,))
+    return take_in(bytes(compressed), packed=True)
 
 
 def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:

@@ -80,7 +80,7 @@ def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
     merge.make_stage(warehouse.conn)
     request = Request("", Location(6, "CA", STATE, None), NO_RULES, None, FIRST_DAY, LAST_DAY)
     decoded = contract.decode(encode(document_json), request.expected)
-    payload = make_payload(request, Received(b"", b"", ""), decoded, LAST_DAY)
+    payload = make_payload(request, Received(b"", "", 0), decoded, LAST_DAY)
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     event = Event(1, 1, moment, "", request.address, 6, FIRST_DAY, LAST_DAY, "", build_time=decoded.meta.build_time)
     with transaction(warehouse.conn, rollback=True):

@@ -1,12 +1,14 @@
 """A mirror: complete, resumable, conditional, and a source like any other."""
 
 import gzip
+import random
+import resource
 from pathlib import Path
 
 import pytest
 
 from etl.database.connection import Connection, fetch_all
-from etl.errors import SourceError
+from etl.errors import SourceError, UsageError
 from etl.extract.choose import open_source
 from etl.extract.directory import DirectorySource
 from etl.extract.http import HttpSource
@@ -117,6 +119,57 @@ def test_no_file_is_written_outside_of_the_folder(small: Api, tmp_path: Path) ->
     small.answers["/outside/daily.json"] = small.answers["/outside.json"] = document([])
     assert mirror(small, tmp_path / "one/two", single_days=True).counts["written"] == 5
     assert {name for name in files(tmp_path) if not name.startswith("one/two/")} == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/x", "..", ".", "a\\b", "CON", "c:", "a/b", "é1", "\u0660\u0661", "2021-01-011", "20210101"]
+)
+def test_a_name_that_is_no_code_or_day_becomes_no_file(small: Api, tmp_path: Path, name: str) -> None:
+    state = small.answers["states.json"]["data"][0]
+    small.answers["states.json"] = document([state, state | {"state_code": name}])
+    small.answers["us/daily.json"] = document([{"date": name}])
+    assert mirror(small, tmp_path, single_days=True).counts == {"written": 5}
+    assert {path.parent.name for path in tmp_path.rglob("*")} == {tmp_path.name, "states", "us", "ca"}
+
+
+def test_a_link_does_not_lead_out_of_the_folder(small: Api, tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    (inside / "states").mkdir(parents=True)
+    outside.mkdir()
+    (inside / "states/ca").symlink_to(outside)
+    with pytest.raises(UsageError, match=r"mirror cannot write .*/states/ca/daily\.json\.gz: a link leads out"):
+        mirror(small, inside)
+    assert files(outside) == set()
+
+
+def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:
+    for name in ("file", "file.partial"):
+        (tmp_path / "other").write_bytes(b"other")
+        (tmp_path / name).symlink_to(tmp_path / "other")
+        write_atomically(tmp_path / "file", b"new")
+        assert [(tmp_path / name).read_bytes() for name in ("file", "other")] == [b"new", b"other"]
+        (tmp_path / "file").unlink()
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(small: Api, tmp_path: Path) -> None:
+    mirror(small, tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    noise = random.Random(1).randbytes(5000).hex()
+    small.answers["us/daily.json"] = document([nation_day("2021-01-01")["data"]], license=noise)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        with pytest.raises(
+            UsageError, match=r"\Amirror cannot write \S+/us/daily\.json\.gz: File too large; mend that"
+        ):
+            mirror(small, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    after = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    assert {name: after[name] for name in after if name != MANIFEST} == {
+        name: before[name] for name in before if name != MANIFEST
+    }
+    assert mirror(small, tmp_path).counts["written"] == 1
 
 
 def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
