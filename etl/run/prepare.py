@@ -4,9 +4,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from datetime import date
+from threading import Lock
 from typing import TypeVar
 
 from etl.errors import ContractError, DocumentError, ExitCode, Outcome
@@ -22,6 +23,8 @@ from etl.transform.rows import columns, flatten, render
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
+# A document that is later than this by itself is passed over by those behind it.
+PATIENCE_SECONDS = 0.2
 T = TypeVar("T")
 
 
@@ -53,6 +56,8 @@ class Preparer:
     force: bool
     deadline: float
     today: date
+    # One document at a time is decoded: a large one takes much memory, and threads would not make it faster.
+    _decoding: Lock = field(default_factory=Lock)
 
     def prepare(self, request: Request) -> Payload | Verdict:
         """A document that is to be loaded, or the verdict on one that is not."""
@@ -67,7 +72,8 @@ class Preparer:
             return Verdict(Outcome.NOT_PUBLISHED if request.day else Outcome.FAILED, "not found (404)")
         if last and last.sha256 == received.sha256 and last.is_no_news:
             return Verdict(Outcome.UNCHANGED, received=received)
-        return self._decode(request, received, last)
+        with self._decoding:
+            return self._decode(request, received, last)
 
     def _fetch(self, request: Request, last: LastLoad | None) -> Received:
         if time.monotonic() > self.deadline:
@@ -93,12 +99,16 @@ def decode_stored(request: Request, received: Received, today: date) -> Payload:
 
 
 def make_payload(request: Request, received: Received, document: Document, today: date) -> Payload:
-    """The rows that are wanted of a document, checked and rendered for COPY; raises `ContractError`."""
+    """The rows that are wanted of a document, checked and rendered for COPY; raises `ContractError`.
+
+    It waits for the database without its decompressed body, which is not needed any more.
+    """
     location = request.location
     rows = flatten(document.reports, location.shape, request.first_day, request.last_day)
     findings = bounds.findings(rows, location.shape, location.population, today)
     texts = {table: render(table, columns(table, location.shape), rows[table]) for table in rows}
     empty = bounds.empty_metrics(rows, location.shape)
+    received = replace(received, kept=None)
     return Payload(received, document.data_hash, texts, _observation(request, document), findings, empty)
 
 
@@ -108,7 +118,8 @@ def rejection(request: Request, received: Received, error: ContractError) -> Ver
     observation = None
     if isinstance(error, DepartureError):
         observation = Observation(location.shape.name, location.code, None, error.changes)
-    return Verdict(Outcome.REJECTED, str(error), error.exit_code, received, observation, error.days)
+    kept = replace(received, kept=None)
+    return Verdict(Outcome.REJECTED, str(error), error.exit_code, kept, observation, error.days)
 
 
 def _observation(request: Request, document: Document) -> Observation:
@@ -119,8 +130,12 @@ def _observation(request: Request, document: Document) -> Observation:
 def prepare_ahead(
     prepare: Callable[[Request], T], requests: Sequence[Request], jobs: int
 ) -> Iterator[tuple[Request, "Future[T]"]]:
-    """The requests in order, prepared by `jobs` threads; at most one document more is in memory."""
+    """The requests, prepared by `jobs` threads; at most one document more is in memory.
+
+    They come in order, except that one that keeps the others waiting comes later.
+    """
     waiting: deque[tuple[Request, Future[T]]] = deque()
+    late: set[Future[T]] = set()
     executor = ThreadPoolExecutor(jobs)
     usual = sys.getswitchinterval()
     # By default the thread that uses the database waits up to 5 ms after each of its many short statements.
@@ -129,9 +144,20 @@ def prepare_ahead(
         for request in requests:
             waiting.append((request, executor.submit(prepare, request)))
             if len(waiting) > jobs:
-                yield waiting.popleft()
+                yield _next(waiting, late)
         while waiting:
-            yield waiting.popleft()
+            yield _next(waiting, late)
     finally:
         sys.setswitchinterval(usual)
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _next(waiting: "deque[tuple[Request, Future[T]]]", late: "set[Future[T]]") -> tuple[Request, "Future[T]"]:
+    """Takes out the first request, or if its document is late the first one whose document is there."""
+    oldest = waiting[0][1]
+    if wait([oldest], 0 if oldest in late else PATIENCE_SECONDS).not_done:
+        late.add(oldest)
+    wait([future for _, future in waiting], return_when=FIRST_COMPLETED)
+    while not waiting[0][1].done():
+        waiting.rotate(-1)
+    return waiting.popleft()

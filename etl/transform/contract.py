@@ -25,6 +25,10 @@ LARGEST_OFFSET = timedelta(hours=15, minutes=59)
 # The decoder takes about a thousand levels, less those of the program itself.
 MOST_LEVELS = 200
 EMPTY_HISTORY = "data: a history without a single report"
+# Values of a document, of which the largest real one has 100,000: each may take a hundred bytes of memory once it is
+# decoded. A document with more than the first number is refused; all differences are named only in one with fewer
+# than the second. A body below the size, twice that of the largest real one, cannot hold too many for the memory.
+MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 1_200_000, 400_000, 3 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class _Dates(Struct):
 
 
 _DATES, _ANYTHING = msgspec.json.Decoder(_Dates), msgspec.json.Decoder()
+_JSON = msgspec.json.Decoder(msgspec.Raw)
 
 
 def decode(body: bytes, expected: Expected) -> Document:
@@ -69,11 +74,16 @@ def decode(body: bytes, expected: Expected) -> Document:
     """
     single = expected.day is not None
     changes: tuple[Change, ...] = ()
+    if len(body) > UNCOUNTED_SIZE and _value_count(body) > MOST_VALUES:
+        read(body, _JSON)
+        raise ContractError(f"document: more than {MOST_VALUES} values")
     try:
         raw = read(body, decoder(expected.shape, single=single))
         data_hash = _hash(raw.data)
         _refuse_nesting([raw.meta.license, raw.meta.version, raw.links])
     except ContractError:
+        if _value_count(body) > MOST_EXPLAINED:
+            raise
         raw, data_hash, changes = _decode_departing(body, expected)
     reports = [raw.data] if single else raw.data
     if expected.skipped_days:
@@ -81,6 +91,11 @@ def decode(body: bytes, expected: Expected) -> Document:
     _check_identity(reports, expected)
     _check_instants(raw.meta.build_time, reports, expected.shape)
     return Document(raw.meta, reports, data_hash, changes)
+
+
+def _value_count(body: bytes) -> int:
+    """About how many values a body in JSON holds, at least."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def newest_day(body: bytes) -> date:

@@ -20,6 +20,8 @@ from etl.transform.records import LONGEST_NAME, MOST_NAMES, Definitions, FieldDe
 
 # A message names so many differences, and so many days of each, and counts the rest.
 NAMED_DIFFERENCES, NAMED_DAYS = 5, 3
+# A document that differs in more places is damaged throughout.
+MOST_PLACES = 100_000
 # msgspec's words -> JSON's.
 JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or", "nul": "NUL"}
 # msgspec's words -> the types that drift knows: an integer and a fraction are both numbers.
@@ -54,8 +56,10 @@ def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Cha
     """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load."""
     definitions, unreadable = _read_definitions(untyped)
     found: dict[Difference, list[str]] = {}
-    for difference, day in differences(untyped, decoder(shape, single=single).type):
+    for place, (difference, day) in enumerate(differences(untyped, decoder(shape, single=single).type)):
         found.setdefault(difference, []).extend([day] if day else [])
+        if place == MOST_PLACES:
+            raise ContractError(f"{_in_words(found, ())}; not all are counted")
     shown = _bounded([difference.change for difference in found if difference.change])
     changes = _explained(shown + unreadable, shape, definitions)
     if breaking := {difference: days for difference, days in found.items() if difference.breaks}:
