@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -33,7 +34,8 @@ from etl.run.wording import advice, news_lines, trouble_lines
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
-HEARTBEAT_SECONDS = (3, 5)
+# How long whoever is told may keep a command waiting, in all.
+HEARTBEAT_SECONDS, ALERT_SECONDS = 5.0, 10.0
 # A message is read on a telephone: so many lines of such a length are shown.
 MOST_LINES, LONGEST_LINE = 8, 300
 # The exit codes that a dead man's switch should take for success.
@@ -138,7 +140,8 @@ class Watch:
         )
         told = _remembered(conn, query, (self.scope,))
         last, is_fresh = told[0] if told else (None, False)
-        is_repetition = is_fresh and trouble == last
+        # Documents that are late change places.
+        is_repetition = is_fresh and {*(last or "").splitlines()} == {*(trouble or "").splitlines()}
         if (trouble and not is_repetition) or notice.news or (last and not trouble):
             headline, kind = _headline(notice, last)
             title, message = f"{_sender(conn)}: {headline}", _message(notice, last)
@@ -163,14 +166,20 @@ def ping(heartbeat: str | None, ending: str) -> bool:
     """
     if not heartbeat:
         return True
-    import requests
+    from etl.extract.session import Session, within
+
+    host = None
+
+    def knock() -> None:
+        with Session() as session, session.ask(heartbeat.rstrip("/") + ending, (3.0, HEARTBEAT_SECONDS)) as response:
+            response.raise_for_status()
 
     try:
-        requests.get(heartbeat.rstrip("/") + ending, timeout=HEARTBEAT_SECONDS).raise_for_status()
-    except requests.RequestException as error:
+        host = urlsplit(heartbeat).hostname
+        within(HEARTBEAT_SECONDS, knock)
+    except Exception as error:
         # The text of the error names the address, of which only the host is no secret.
-        fields = {"host": urlsplit(heartbeat).hostname, "reason": type(error).__name__}
-        log.warning("heartbeat not delivered", extra=fields)
+        log.warning("heartbeat not delivered", extra={"host": host, "reason": type(error).__name__})
         return False
     return True
 
@@ -180,13 +189,19 @@ def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
 
     `kind` is one of apprise's: info, success, warning or failure.
     """
-    recipients, _ = _recipients(urls)
+    from etl.extract.session import within
+
     # As text: apprise escapes what is markup to a service, but for the beginnings of mentions.
     sent = {"title": printable(title), "body": re.sub("[@<]", "\\g<0>\u200b", message), "body_format": "text"}
-    delivered = bool(recipients) and bool(recipients.notify(**sent, notify_type=kind))
-    if not delivered:
-        log.warning("alert not delivered")
-    return delivered
+    try:
+        recipients, _ = _recipients(urls)
+        if recipients and within(ALERT_SECONDS, partial(recipients.notify, **sent, notify_type=kind)):
+            return True
+        reason = ""
+    except Exception as error:
+        reason = type(error).__name__
+    log.warning("alert not delivered", extra={"reason": reason} if reason else None)
+    return False
 
 
 def _recipients(urls: str) -> tuple[Any, bool]:
