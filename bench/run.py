@@ -241,22 +241,17 @@ def main() -> None:
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="covid-etl-bench-")))
         work.chmod(0o755)
-        stack.enter_context(server.running(work / "home"))
-        bench = Bench(work, listen(work / "home"), stack)
+        # On a port of loopback, since dlt knows no sockets.
+        address = {"host": "127.0.0.1", "port": str(free_port())}
+        listening = {"listen_addresses": address["host"], "port": address["port"]}
+        stack.enter_context(server.running(work / "home", **listening))
+        bench = Bench(work, make_dsn(user=server.SUPERUSER, dbname=server.DATABASE, **address), stack)
         serve_inputs(bench)
         for number in range(options.rounds):
             for part in options.only:
                 PARTS[part](bench)
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         print(report(bench))
-
-
-def listen(home: Path) -> str:
-    """Restarts the embedded server on a port of loopback, since dlt knows no sockets; returns its DSN."""
-    embedded, port = server._Embedded(home), free_port()
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
-    embedded._run("pg_ctl", "restart", "--wait", "--log", str(embedded.log_file), "--options", options)
-    return f"host=127.0.0.1 port={port} user={server.SUPERUSER} dbname={server.DATABASE}"
 
 
 def free_port() -> int:

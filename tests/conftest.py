@@ -378,10 +378,7 @@ def password_server(shared_folder: Path) -> Iterator[str]:
     with server.running(home) as dsn, administrator(dsn) as cursor:
         cursor.execute("create role covid login superuser password 'right'")
         cursor.execute("create database covid owner covid")
-    data = home / "postgres"
-    (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-    embedded = server._Embedded(home)
-    listening = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
-    embedded._run("pg_ctl", "start", "--wait", "--pgdata", str(data), "--options", listening, "--log", os.devnull)
-    yield f"postgresql://covid@127.0.0.1:{port}/covid"
-    embedded.stop()
+    rules = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    (home / "postgres" / "pg_hba.conf").write_text(rules)
+    with server.running(home, listen_addresses="127.0.0.1", port=str(port)):
+        yield f"postgresql://covid@127.0.0.1:{port}/covid"

