@@ -2,16 +2,24 @@
 """The single entry point: hands the arguments to `etl.cli` and leaves with its exit code."""
 
 import io
+import signal
 import sys
 
-from etl.ending import leave, watch_signals
+# Until the signals are watched, Ctrl-C ends the process at once, without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from etl.ending import leave, watch_signals  # noqa: E402
 
 
 def _run() -> int:
     """Runs the command; its modules are imported only now, so that a signal meanwhile ends them in order, too."""
     from etl.cli.commands import main
 
-    return main(sys.argv[1:])
+    try:
+        return main(sys.argv[1:])
+    except SystemExit as end:
+        # The parser ends so after --help and --version.
+        return int(end.code or 0)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ def api_url(environ: Mapping[str, str]) -> str:
     return (environ.get("COVID_ETL_API_URL") or API_URL).rstrip("/")
 
 
+@as_usage_error(
+    "there is no folder for the embedded server", "set COVID_ETL_HOME to one, or DATABASE_URL", RuntimeError
+)
 def home(environ: Mapping[str, str]) -> Path:
     """The folder of the embedded server's data: `COVID_ETL_HOME`, or the first of three defaults that fits."""
     if configured := environ.get("COVID_ETL_HOME"):
@@ -53,7 +56,7 @@ def home(environ: Mapping[str, str]) -> Path:
 def secret(variable: str, environ: Mapping[str, str]) -> str | None:
     """A variable, or the content of the file that `<variable>_FILE` names.
 
-    Raises `UsageError` where that file cannot be read, or holds nothing.
+    Raises `UsageError` where that file cannot be read, or holds nothing or no text.
     """
     return environ.get(variable) or _read_secret(f"{variable}_FILE", environ)
 
@@ -65,6 +68,8 @@ def _read_secret(variable: str, environ: Mapping[str, str]) -> str | None:
         return None
     with as_usage_error(f"{variable} names {name}, which cannot be read", kinds=(OSError, UnicodeDecodeError)):
         content = Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    if "\0" in content:
+        raise UsageError(f"{variable} names {name}, which holds a NUL: write the secret into it as text")
     if not content:
         raise UsageError(f"{variable} names {name}, which is empty: write the secret into it, or unset the variable")
     return content

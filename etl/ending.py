@@ -1,7 +1,7 @@
 """The end of the process: after its last word, by a signal, or by force where neither gets through.
 
 A signal raises `Interrupted` in the main thread. A library there may never return, as with a frozen database server,
-so a thread of its own ends the process a few seconds later.
+or may swallow the exception, so a thread of its own ends the process a few seconds later.
 """
 
 import os
@@ -11,21 +11,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from pathlib import Path
+from types import FrameType, TracebackType
 from typing import NoReturn
 
-from etl.errors import ExitCode, Interrupted
+from etl import logs
+from etl.errors import ExitCode, Interrupted, exit_code_of
 from etl.logs import log
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # The process ends at most this long after a signal: first in order, then by force.
-ORDERLY_SECONDS, FORCED_SECONDS = 4, 1
+ORDERLY_SECONDS, FORCED_SECONDS, IMPORT_SECONDS = 4, 1, 0.02
 
 _when_forced: list[Callable[[], None]] = []
 
 
 def watch_signals() -> None:
-    """Takes over the signals; only the main thread may call it."""
+    """Takes over the signals, and the standard streams that are closed; only the main thread may call it."""
+    for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
+        if getattr(sys, name) is None:
+            # Otherwise the next file or connection gets the number, and with it what is meant for the stream.
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (open to the end)
+    sys.excepthook = _end_uncaught
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -61,18 +68,37 @@ def when_forced(clean_up: Callable[[], None]) -> Iterator[None]:
 
 def leave(code: int) -> NoReturn:
     """Ends the process now: an ordinary exit would wait for requests that are still under way in other threads."""
-    # A closed stream is None, or cannot be flushed.
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+def _end_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> NoReturn:
+    """Ends the process by a signal that came before or after the command's own handling of errors."""
+    if isinstance(error, Interrupted):
+        logs.configure(logs.format_asked_for(sys.argv[1:], os.environ))
+        log.error("command failed", extra={"exit_code": int(error.exit_code), "reason": str(error)})
+    else:
+        sys.__excepthook__(kind, error, traceback)
+    leave(exit_code_of(error))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        # An import wraps or swallows exceptions in places, and is over soon.
+        threading.Timer(IMPORT_SECONDS, os.kill, (os.getpid(), number)).start()
+        return
     # A second signal must not cut off the orderly end that the first one began.
     for ignored in SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)
     raise Interrupted(ExitCode(128 + number))
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _end_after_signal(reader: int) -> NoReturn:

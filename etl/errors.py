@@ -59,7 +59,7 @@ def exit_code_of(error: BaseException) -> ExitCode:
     """The exit code of a command that ends with an error, or of a document that fails by it."""
     if isinstance(error, EtlError | Interrupted):
         return error.exit_code
-    return ExitCode.USAGE if isinstance(error, OSError) else ExitCode.BUG
+    return ExitCode.USAGE if isinstance(error, OSError | MemoryError) else ExitCode.BUG
 
 
 def printable(text: str) -> str:

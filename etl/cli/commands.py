@@ -43,9 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     logs.configure(logs.format_asked_for(arguments, os.environ))
     try:
         return _dispatch(list(arguments), os.environ)
-    except (EtlError, OSError, Interrupted) as error:
+    except (EtlError, OSError, MemoryError, Interrupted) as error:
         code = exit_code_of(error)
-        log.error("command failed", extra={"exit_code": int(code), "reason": str(error)})
+        log.error("command failed", extra={"exit_code": int(code), "reason": str(error) or "out of memory"})
         return code
     except Exception as error:
         log.exception("unexpected error; this is a bug, please report it")
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
+    _require_text(arguments, environ)
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
         if arguments and not arguments[0].startswith("-"):
             raise UsageError(f"{arguments[0]!r} is no command; there are {', '.join(COMMANDS)}")
@@ -61,6 +62,14 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return int(options.run(options, environ))
+
+
+def _require_text(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Raises `UsageError` where an argument or a variable of ours or of libpq is not UTF-8: it fits no database."""
+    ours = (item for item in environ.items() if item[0].startswith(("COVID_ETL_", "DATABASE_URL", "PG")))
+    for name, value in (*(("an argument", word) for word in arguments), *ours):
+        if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise UsageError(f"{name} is not UTF-8: write it in UTF-8")
 
 
 def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argparse.ArgumentParser:

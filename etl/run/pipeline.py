@@ -140,10 +140,10 @@ class DocumentStep:
         """Settles a document and counts it; an error makes it a failed one, unless that error ends the run."""
         try:
             verdict = settle()
-        except EtlError as error:
-            if error.ends_run:
+        except (EtlError, MemoryError) as error:
+            if isinstance(error, EtlError) and error.ends_run:
                 raise
-            verdict = Verdict(Outcome.FAILED, str(error), error.exit_code)
+            verdict = Verdict(Outcome.FAILED, str(error) or "out of memory", exit_code_of(error))
         except Exception as error:
             log.exception("document failed by a bug, please report it", extra={"address": request.address})
             reason = f"a bug in this program, {type(error).__name__}: the log has more"

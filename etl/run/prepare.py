@@ -10,7 +10,7 @@ from datetime import date
 from threading import Lock
 from typing import TypeVar
 
-from etl.errors import ContractError, DocumentError, ExitCode, Outcome
+from etl.errors import ContractError, DocumentError, ExitCode, Outcome, as_usage_error
 from etl.extract.source import Missing, NotModified, Received, Source
 from etl.load.document import Payload
 from etl.load.drift_record import RecordedChange
@@ -142,7 +142,8 @@ def prepare_ahead(
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         for request in requests:
-            waiting.append((request, executor.submit(prepare, request)))
+            with as_usage_error("no thread can be started", "lower --jobs", RuntimeError):
+                waiting.append((request, executor.submit(prepare, request)))
             if len(waiting) > jobs:
                 yield _next(waiting, late)
         while waiting:
