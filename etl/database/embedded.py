@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -144,8 +145,7 @@ class _Embedded:
         # The server's account has to get through the home, and owns what is made for it in there alone.
         home.mkdir(mode=0o711 if self.account else 0o700, parents=True, exist_ok=True)
         self.home = home.resolve()
-        self.data, self.new_data = self.home / "postgres", self.home / "postgres.partial"
-        self.log_file = self.home / "postgres.log"
+        self.data, self.log_file = self.home / "postgres", self.home / "postgres.log"
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         own = {"listen_addresses": "", "port": "5432", "unix_socket_directories": str(self.socket_folder)}
         self.settings = own | settings
@@ -176,7 +176,7 @@ class _Embedded:
                 if lock:
                     self._launch(lock)
                     is_launched = True
-        raise DatabaseError(f"{self._failure('postgres')}")
+        raise DatabaseError(f"the embedded server in {self.home} does not answer; more in {self.log_file}")
 
     def _answers(self) -> bool:
         """Whether the server can be used; makes the database in it."""
@@ -200,7 +200,7 @@ class _Embedded:
 
     def _launch(self, lock: IO[bytes]) -> None:
         """Starts the server, after initdb where there is no data yet."""
-        if self.account and self._call("sh", "-c", 'cd "$0"', str(self.home)):
+        if self.account and not self._can_enter(self.home):
             raise UsageError(
                 f"the account {self.account.pw_name}, which runs the embedded server, cannot get to {self.home}: "
                 "set COVID_ETL_HOME to a folder that it can enter, or DATABASE_URL"
@@ -211,22 +211,24 @@ class _Embedded:
         command = [str(self._programs / "postgres"), "-D", str(self.data)]
         command += [f"--{name}={value}" for name, value in self.settings.items()]
         self._refuse_foreign(self.data)
-        # The lock proves that no server runs here, whatever process has the number in this file by now.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # The lock proves that no server runs here, whatever process has the number in these files by now.
+        for left in (self.data / "postmaster.pid", self.socket_folder / f".s.PGSQL.{self.settings['port']}.lock"):
+            left.unlink(missing_ok=True)
         # The shell leaves the server behind.
         self._call("sh", "-c", '"$0" "$@" &', *command, held=lock)
 
     def _make_data(self, lock: IO[bytes]) -> None:
         """Makes the data folder under another name, since initdb may be interrupted."""
         log.info("embedded server created", extra={"folder": str(self.data)})
-        shutil.rmtree(self.new_data, ignore_errors=True)
-        self._make_folder(self.new_data)
-        command = [str(self._programs / "initdb"), "--pgdata", str(self.new_data), "--username", SUPERUSER]
+        partial = self.home / "postgres.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        self._make_folder(partial)
+        command = [str(self._programs / "initdb"), "--pgdata", str(partial), "--username", SUPERUSER]
         code = self._call(*command, "--auth", "trust", "--encoding", "UTF8", "--no-locale", held=lock)
         if code:
             # A signal kills it; all else is a matter of this machine.
-            raise DatabaseError(self._failure("initdb")) if code < 0 else UsageError(self._failure("initdb"))
-        self.new_data.rename(self.data)
+            raise (DatabaseError if code < 0 else UsageError)(self._failure("initdb"))
+        partial.rename(self.data)
 
     def _make_folder(self, folder: Path) -> None:
         """Makes a folder for the server's account; one that is there already has to be that account's own."""
@@ -267,6 +269,10 @@ class _Embedded:
         with self._data_lock() as lock:
             return lock is None
 
+    def _can_enter(self, folder: Path) -> bool:
+        """Whether the server's account gets into a folder."""
+        return self._call("sh", "-c", 'cd "$0"', str(folder)) == 0
+
     def _failure(self, program: str) -> str:
         """The last error in the log since this command began, in one line."""
         lines = self.log_file.read_bytes()[self._log_start :].decode(errors="replace").splitlines()
@@ -277,15 +283,23 @@ class _Embedded:
     def _call(self, *command: str, held: IO[bytes] | None = None) -> int:
         """Runs a program as the server's account, in a session that no Ctrl-C reaches; returns its exit code.
 
-        The program and its children hold the lock `held` until the last of them ends.
+        The program and its children hold the lock `held` until the last of them ends. A signal meanwhile kills them.
         """
         uid, gid = (self.account.pw_uid, self.account.pw_gid) if self.account else (None, None)
-        with self.log_file.open("ab") as output:
-            return subprocess.run(
+        with (
+            self.log_file.open("ab") as output,
+            subprocess.Popen(
                 command, user=uid, group=gid, extra_groups=[] if self.account else None, cwd="/",
                 start_new_session=True, env=os.environ | {"LC_ALL": "C"}, pass_fds=[held.fileno()] if held else [],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-            ).returncode  # fmt: skip
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            ) as process,
+        ):  # fmt: skip
+            try:
+                return process.wait()
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
 
     @cached_property
     def _programs(self) -> Path:
@@ -303,7 +317,7 @@ class _Embedded:
 
     def _reachable(self, binaries: Binaries) -> Path:
         """The folder where the server's account can run the programs: a copy, if they lie in a private folder."""
-        if not self.account or _open_to_all(binaries.folder, 0o005):
+        if not self.account or self._can_enter(binaries.folder):
             return binaries.folder
         site = binaries.folder.parents[2]
         copy = self.home / f"postgresql-{binaries.version}"
@@ -330,9 +344,3 @@ def _server_account() -> pwd.struct_passwd:
         subprocess.run(command, check=True, capture_output=True)
     log.info("account created", extra={"account": OWN_ACCOUNT})
     return pwd.getpwnam(OWN_ACCOUNT)
-
-
-def _open_to_all(folder: Path, mode: int) -> bool:
-    """Whether everybody has the rights `mode` on a folder and all above it."""
-    resolved = folder.resolve()
-    return all(path.stat().st_mode & mode == mode for path in (resolved, *resolved.parents))
