@@ -1,23 +1,43 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, and the lock on a folder."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file at once, after reading back what was written; raises `OSError` if that differs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    # Neither half a file of an interrupted write nor a link that leads elsewhere is written to.
-    partial.unlink(missing_ok=True)
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if partial.read_bytes() != content:
-            raise OSError(f"{partial} was not written as it should be")
-        partial.replace(path)
-    except OSError:
+    partial = path.with_name(f".{path.name}.partial")
+    with locked(path.parent):
+        # Neither half a file of a killed process nor a link that leads elsewhere is written to.
         partial.unlink(missing_ok=True)
-        raise
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if partial.read_bytes() != content:
+                raise OSError(f"{partial} was not written as it should be")
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Holds the lock on a folder, which a killed process loses; without `wait`, yields whether it could be had."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(number)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(number)

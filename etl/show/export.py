@@ -4,15 +4,17 @@ An export is of one moment of the database. DuckDB makes the Parquet files from 
 same. The folder appears when it is complete, in the place of an older export.
 """
 
+import glob
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BufferedWriter
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Literal, get_args
-from uuid import uuid4
 
 import msgspec
 
@@ -20,12 +22,15 @@ from etl import __version__
 from etl.config import PROGRAM, require_packages
 from etl.database.connection import Connection, at_one_moment, copy_out, fetch_one, read_sql, rows_of
 from etl.errors import UsageError, as_usage_error
+from etl.files import locked
 
 FileFormat = Literal["csv", "parquet"]
 
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 ALL = "all"
 MANIFEST, README = "manifest.json", "README.md"
+# The names that DuckDB gives to the parts of a partitioned relation, and ours for one without rows.
+PARTS = r"(/location_code=\w+(/data_\d+\.parquet)?|/none\.parquet)?"
 TEMPLATE = Path(__file__).with_name("export_readme.md")
 # DuckDB keeps rows in memory until their location's file is full, and on disk what passes this limit.
 MEMORY_LIMIT = "256MB"
@@ -268,41 +273,64 @@ def _cell(meaning: str) -> str:
 def _replacement(wanted: Path) -> Iterator[Path]:
     """A folder to write to, which takes the place of the one wanted when the block ends well, and else vanishes."""
     target = wanted.resolve()
-    _require_replaceable(target)
-    work = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
-    new, old = work / "new", work / "old"
-    try:
-        with as_usage_error(f"the export to {target} cannot be written"):
-            new.mkdir(parents=True)
-            yield new
-            if target.exists():
-                target.rename(old)
-            new.rename(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
+    _require_replaceable(target, target)
+    with as_usage_error(f"the export to {target} cannot be written"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for left in target.parent.glob(f".{glob.escape(target.name)}.{PROGRAM}-*"):
+            with locked(left, wait=False) as is_left:
+                if is_left:
+                    _remove(left, target)
+        work = Path(mkdtemp(prefix=f".{target.name}.{PROGRAM}-", dir=target.parent))
+        new, old = work / "new", work / "old"
+        with locked(work):
+            try:
+                new.mkdir()
+                yield new
+                if target.exists():
+                    target.rename(old)
+                    # Somebody may have put a file there meanwhile.
+                    _require_replaceable(old, target)
+                new.rename(target)
+            finally:
+                _remove(work, target)
+
+
+def _remove(work: Path, target: Path) -> None:
+    """Removes a work folder; an older export in it goes back to its place, if nothing has taken that."""
+    old = work / "old"
+    if old.exists() and not target.exists():
+        old.rename(target)
+    if not old.exists() or not _strangers(old):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _require_replaceable(target: Path) -> None:
-    """Raises `UsageError` unless the folder is missing, empty, or an export and nothing else."""
-    if not target.exists():
+def _require_replaceable(folder: Path, target: Path) -> None:
+    """Raises `UsageError` unless the folder, which was found at the target, is missing, empty, or just an export."""
+    if not folder.exists():
         return
-    if not target.is_dir():
+    if not folder.is_dir():
         raise UsageError(f"{target} is a file: name a folder to export to")
-    there = {path.name for path in target.iterdir()}
-    if others := sorted(there - _own_names(target)):
+    if others := _strangers(folder):
         raise UsageError(
             f"{target} holds {others[0]}, which is no part of an export of this program: "
             "name a new or an empty folder"
         )
 
 
-def _own_names(target: Path) -> set[str]:
-    """The names that a folder's manifest calls the export's own; none without a manifest of this program."""
+def _strangers(folder: Path) -> list[str]:
+    """The paths in a folder, and in the folders in it, that no export has written there."""
+    there = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    own = re.compile("|".join(_own_paths(folder)))
+    return sorted(path for path in there if not own.fullmatch(path))
+
+
+def _own_paths(folder: Path) -> list[str]:
+    """Patterns for the paths of the export that a folder's manifest describes, if the manifest is of this program."""
     try:
-        manifest = json.loads((target / MANIFEST).read_bytes())
-        ours = manifest["program"] == PROGRAM
-        return {MANIFEST, README, *(table["path"] for table in manifest["tables"])} if ours else set()
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["program"] == PROGRAM:
+            files = [re.escape(name) for name in (MANIFEST, README)]
+            return files + [re.escape(table["path"]) + PARTS for table in manifest["tables"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        pass
+    return ["(?!)"]

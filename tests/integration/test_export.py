@@ -446,7 +446,7 @@ def test_an_export_with_something_of_others_in_it_is_not_replaced(cli: Cli, tmp_
 def test_a_file_is_not_replaced(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     refuse(cli, tmp_path / "file", "is a file: name a folder to export to")
-    refuse(cli, tmp_path / "file/below", "cannot be written: Not a directory")
+    refuse(cli, tmp_path / "file/below", "cannot be written: File exists")
 
 
 def refuse(cli: Cli, folder: Path, message: str) -> None:
