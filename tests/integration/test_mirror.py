@@ -143,7 +143,7 @@ def test_a_link_does_not_lead_out_of_the_folder(small: Api, tmp_path: Path) -> N
 
 
 def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:
-    for name in ("file", "file.partial"):
+    for name in ("file", ".file.partial"):
         (tmp_path / "other").write_bytes(b"other")
         (tmp_path / name).symlink_to(tmp_path / "other")
         write_atomically(tmp_path / "file", b"new")
