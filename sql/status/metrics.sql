@@ -26,7 +26,7 @@ cross join
         values
         ('last_success_timestamp_seconds', 'End of the last load with exit code 0.', '', extract(epoch from success.at)),
         ('last_run_timestamp_seconds', 'End of the last run.', '', extract(epoch from last_run.ended_at)),
-        ('last_run_duration_seconds', 'Duration of the last run.', '', last_run.seconds::numeric),
+        ('last_run_duration_seconds', 'Duration of the last run.', '', last_run.seconds),
         ('last_run_exit_code', 'Exit code of the last run.', '', last_run.exit_code),
         ('last_run_revisions', 'Rows that the last run revised or withdrew.', '', last_run.revisions),
         ('last_run_documents', 'Documents of the last run by outcome.', '{outcome="loaded"}', last_run.documents_loaded),

@@ -12,8 +12,7 @@ select
     run.exit_code,
     run.started_at,
     run.ended_at,
-    extract(epoch from coalesce(run.ended_at, now()) - run.started_at)::double precision as seconds,
-    extract(epoch from now() - run.started_at)::double precision as age_seconds,
+    extract(epoch from coalesce(run.ended_at, now()) - run.started_at) as seconds,
     (counts.documents ->> 'requested')::integer as documents_requested,
     (counts.documents ->> 'loaded')::integer as documents_loaded,
     (counts.documents ->> 'unchanged')::integer as documents_unchanged,
@@ -58,10 +57,9 @@ comment on column mart.run_history.first_day is 'First reporting day that the ru
 comment on column mart.run_history.last_day is 'Last reporting day that the run asked for.';
 comment on column mart.run_history.status is 'Status of the run, as in ops.run.';
 comment on column mart.run_history.exit_code is 'Exit code of the process; null while the run lasts, or if it was killed.';
-comment on column mart.run_history.started_at is 'Start (UTC instant).';
+comment on column mart.run_history.started_at is 'Start (UTC instant); now() - started_at is the age of the run.';
 comment on column mart.run_history.ended_at is 'End (UTC instant); null while the run lasts.';
 comment on column mart.run_history.seconds is 'Seconds from start to end, or so far.';
-comment on column mart.run_history.age_seconds is 'Seconds since the start.';
 comment on column mart.run_history.documents_requested is 'Documents asked for; like all counts, null if the run was killed.';
 comment on column mart.run_history.documents_loaded is 'Documents with news, whose rows were written.';
 comment on column mart.run_history.documents_unchanged is 'Documents with the same data as loaded last.';

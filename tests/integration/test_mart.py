@@ -500,8 +500,7 @@ def test_the_history_of_runs_has_what_each_summary_says_and_what_was_open_then(
         assert {name: run[f"documents_{name}"] for name in COUNTS} == summary.as_json()["documents"]
         assert run["revisions"] == summary.revisions
         lasted = (row["ended_at"] - row["started_at"]).total_seconds()
-        assert run["seconds"] == pytest.approx(lasted)
-        assert lasted < run["age_seconds"] < 600
+        assert float(run["seconds"]) == lasted
     assert [run["open_rejections"] for run in runs] == [0, 1, 0, 0]
     assert [run["open_drift"] for run in runs] == [0, 1, 0, 0]
     assert [(run["open_findings"], run["revisions"]) for run in runs] == [(0, 0), (0, 0), (0, 1), (0, 0)]
@@ -511,7 +510,7 @@ def test_a_run_that_lasts_has_its_seconds_so_far(conn: Connection, tmp_path: Pat
     Warehouse(conn, tmp_path).history({"2021-01-01": {}})
     execute(conn, "update ops.run set status = 'running', ended_at = null, exit_code = null, summary = null")
     (run,) = dicts(conn, "select * from mart.run_history")
-    assert run["seconds"] == run["age_seconds"] > 0
+    assert 0 < run["seconds"] < 600
     assert {run[f"documents_{name}"] for name in COUNTS} == {run["revisions"]} == {None}
 
 
