@@ -30,10 +30,18 @@ test: .venv/dev ## run the tests that a change of the core could break, on an em
 	$(BIN)/python -m pytest
 
 .PHONY: test-all
-test-all: .venv/dev ## run all tests but those for Docker and Spark, with coverage (or on TEST_DATABASE_URL)
+test-all: .venv/dev ## run all tests but those for faults, Docker and Spark, with coverage (or on TEST_DATABASE_URL)
 	$(BIN)/coverage run -m pytest -m "not docker and not spark"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+.PHONY: test-faults
+test-faults: .venv/dev ## attack the program: a sample of what `make soak` tries
+	$(BIN)/python -m pytest -m "not docker" tests/faults
+
+.PHONY: soak
+soak: .venv/dev ## attack the program for half an hour, and write the table of docs/reliability.md
+	$(BIN)/python -m tests.faults.soak
 
 .PHONY: test-docker
 test-docker: .venv/dev ## run the tests of image, compose file and crontab, on a Docker engine

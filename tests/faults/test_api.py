@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -234,8 +235,11 @@ def test_a_failing_tls_is_the_documents_own_failure() -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_every_fault_is_its_own_documents_outcome_and_the_others_load(cli: Cli) -> None:
+def test_every_fault_is_its_own_documents_outcome_and_the_others_load(
+    cli: Cli, record_property: Callable[[str, object], None]
+) -> None:
     faults = [fault for fault in every_fault() if not fault.is_large]
+    record_property("times", len(faults))
     with Hostile(DOCUMENTS, at_states(faults)) as server:
         started = time.monotonic()
         done = cli("load", "--source", server.url, "--json")

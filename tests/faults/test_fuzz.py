@@ -28,6 +28,7 @@ from etl.transform.rows import columns, flatten, render
 from tests.documents import Json, snapshot
 from tests.warehouse import Warehouse
 
+Record = Callable[[str, object], None]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
 DAY = date(2021, 3, 7)
 ALIASES = (Alias("cases.total", "figures.all"), Alias("outcomes.death", None))
@@ -104,15 +105,23 @@ BODIES = (
 )
 
 
-def fuzz(bodies: st.SearchStrategy[bytes], check: Callable[[bytes], None]) -> None:
-    """Checks random bodies for a while."""
-    deadline = time.monotonic() + SECONDS
+def fuzz(bodies: st.SearchStrategy[bytes], check: Callable[[bytes], None], record: Record) -> None:
+    """Checks random bodies for a while, and records how many."""
+    deadline, checked = time.monotonic() + SECONDS, 0
+
+    def check_in_time(body: bytes) -> None:
+        nonlocal checked
+        if time.monotonic() < deadline:
+            check(body)
+            checked += 1
+
     while time.monotonic() < deadline:
-        given = hypothesis.given(bodies)(lambda body: check(body) if time.monotonic() < deadline else None)
+        given = hypothesis.given(bodies)(check_in_time)
         settings = hypothesis.settings(
             max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck)
         )
         settings(hypothesis.seed(random.getrandbits(64))(given))()
+    record("times", checked)
 
 
 def assert_decoding_keeps_its_contract(body: bytes) -> None:
@@ -138,13 +147,13 @@ EXPECTED: list[tuple[Shape, str, date | None, tuple[Alias, ...]]] = [
 
 
 @pytest.mark.slow
-def test_decoding_returns_or_raises_its_two_errors_for_every_sequence_of_bytes() -> None:
-    fuzz(BODIES, assert_decoding_keeps_its_contract)
+def test_decoding_returns_or_raises_its_two_errors_for_every_sequence_of_bytes(record_property: Record) -> None:
+    fuzz(BODIES, assert_decoding_keeps_its_contract, record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [NATION_CODE, STATE_CODE])
-def test_a_load_of_any_document_ends_as_loads_do(warehouse: Warehouse, code: str) -> None:
+def test_a_load_of_any_document_ends_as_loads_do(warehouse: Warehouse, code: str, record_property: Record) -> None:
     address = {NATION_CODE: "us/daily.json", STATE_CODE: "states/ca/daily.json"}[code]
     warehouse.publish(address, REAL[code])
     assert warehouse.load(locations=code).exit_code is ExitCode.OK
@@ -155,15 +164,15 @@ def test_a_load_of_any_document_ends_as_loads_do(warehouse: Warehouse, code: str
         assert summary.exit_code in (ExitCode.OK, ExitCode.SOURCE, ExitCode.REJECTED), as_lines(summary)
         json.dumps(summary.as_json())
 
-    fuzz(mutated(REAL[code]), check)
+    fuzz(mutated(REAL[code]), check, record_property)
 
 
 @pytest.mark.slow
-def test_a_load_of_any_metadata_of_the_locations_ends_well(warehouse: Warehouse) -> None:
+def test_a_load_of_any_metadata_of_the_locations_ends_well(warehouse: Warehouse, record_property: Record) -> None:
     warehouse.publish("states/ca/daily.json", REAL[STATE_CODE])
 
     def check(body: bytes) -> None:
         warehouse.publish("states.json", body)
         assert warehouse.load(dry_run=True).exit_code is ExitCode.OK
 
-    fuzz(mutated(STATES), check)
+    fuzz(mutated(STATES), check, record_property)

@@ -28,6 +28,7 @@ from etl.transform import contract
 from etl.transform.declaration import STATE
 from tests.cli import Cli
 from tests.conftest import FEW, MAIN, Command, administrator
+from tests.faults.conftest import Times
 from tests.integration.test_no_false_alarm import star
 from tests.integration.test_server import postmaster
 
@@ -145,13 +146,13 @@ def copy_of(template: str, dsn: str) -> Iterator[str]:
         cursor.execute(f"drop database {template}_copy with (force)")
 
 
-def test_an_interrupted_first_start_leaves_a_home_that_works(home: Path, few_dsn: str) -> None:
+def test_an_interrupted_first_start_leaves_a_home_that_works(home: Path, few_dsn: str, times: Times) -> None:
     home.mkdir(mode=0o755)
-    interrupt_first_starts(6, home, few_dsn)
+    interrupt_first_starts(times("INTERRUPTED_STARTS", 6), home, few_dsn)
 
 
-def test_an_interrupted_load_leaves_a_database_that_works(command: Command, few_dsn: str) -> None:
-    interrupt_loads(12, command, few_dsn)
+def test_an_interrupted_load_leaves_a_database_that_works(command: Command, few_dsn: str, times: Times) -> None:
+    interrupt_loads(times("INTERRUPTED_LOADS", 12), command, few_dsn)
 
 
 # --- the embedded server ---

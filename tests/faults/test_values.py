@@ -3,7 +3,7 @@
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,7 +98,10 @@ def assert_plain(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_hostile_values_are_the_outcome_of_their_own_document(cli: Cli, tmp_path: Path) -> None:
+def test_hostile_values_are_the_outcome_of_their_own_document(
+    cli: Cli, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("times", len(HOSTILE))
     source = tmp_path / "source"
     for code in CODES:
         publish(source, code, encode(state_history(code, {DAY: {"cases__total": 5}})))
