@@ -5,8 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
 EVERYTHING := --extra local --extra alerts --extra export --extra report --extra dev
-# The folder that export and report write, and that verify-snapshot compares with.
+# The folder that export and report write, and that verify-snapshot compares with (four fields: with SERVED).
 DIR ?=
+SERVED ?=
 
 .PHONY: help
 help:
@@ -94,9 +95,9 @@ bench-scale: .venv/spark ## measure load, export and queries at 1 and 10 times t
 	$(BIN)/python -m bench.scale
 
 .PHONY: verify-snapshot
-verify-snapshot: .venv/local ## compare the snapshot with a folder of the API's files: make verify-snapshot DIR=path
-	@test -n "$(DIR)" || { echo "usage: make verify-snapshot DIR=path"; exit 2; }
-	$(BIN)/python tools/verify_snapshot.py "$(DIR)"
+verify-snapshot: .venv/local ## compare the snapshot with what the API had: make verify-snapshot DIR=path SERVED=path
+	@test -n "$(DIR)" -a -n "$(SERVED)" || { echo "usage: make verify-snapshot DIR=path SERVED=path"; exit 2; }
+	$(BIN)/python tools/verify_snapshot.py "$(DIR)" "$(SERVED)"
 
 .PHONY: clean
 clean: ## remove what the other targets made, but no data

@@ -1,12 +1,12 @@
 """Builds the snapshot: the whole history as the API's own files, from the published CSV figures.
 
-    python tools/build_snapshot.py --history DIR --api DIR --output snapshot
+    python tools/build_snapshot.py --history DIR --served DIR --api DIR --output snapshot
 
-`--history` holds the project's final downloads (states.csv, national.csv), the populations by which
-the API divided (state-populations.csv), and what the API served beyond the downloads
-(states-supplement.csv). `--api` holds files of the API (us/daily.json, states.json,
-states/{st}/daily.json), of which only `meta` and the states' metadata are taken: every figure comes
-from the CSV files, by the API's own calculation rules.
+`--history` holds the project's final downloads (states.csv, national.csv), and the populations by which
+the API divided (state-populations.csv). `--served` holds what the API had beyond the downloads
+(states.csv.gz). `--api` holds files of the API (us/daily.json, states.json, states/{st}/daily.json), of
+which only `meta` and the states' metadata are taken: every figure comes from the CSV files, and what the
+API calculated is calculated from them again, by its own rules. A value that none of them has is null.
 """
 
 import argparse
@@ -95,17 +95,18 @@ def main() -> None:
     """Builds the snapshot from the folders named on the command line."""
     parser = argparse.ArgumentParser(description="Builds the snapshot from the published CSV figures.")
     for name, help_ in (
-        ("history", "folder of the CSV files"),
+        ("history", "folder of the final downloads, as CSV"),
+        ("served", "folder of what the API had beyond the downloads, as CSV"),
         ("api", "folder of the API's files, for meta and metadata"),
         ("output", "folder to write"),
     ):
         parser.add_argument(f"--{name}", type=Path, required=True, help=help_)
     options = parser.parse_args()
-    for address, document in documents(options.history, options.api):
+    for address, document in documents(options.history, options.served, options.api):
         write(options.output / f"{address}.gz", document)
 
 
-def documents(history: Path, api: Path) -> Iterator[tuple[str, Document]]:
+def documents(history: Path, served: Path, api: Path) -> Iterator[tuple[str, Document]]:
     """Every document of the snapshot, with its address."""
     populations = {row["state"]: int(row["population"]) for row in read_csv(history / "state-populations.csv")}
     published = read_json(api / "us/daily.json")
@@ -113,7 +114,7 @@ def documents(history: Path, api: Path) -> Iterator[tuple[str, Document]]:
     yield "us/daily.json", published | {"data": series(nation, NATION, populations["US"], nation_head)}
     states = read_json(api / "states.json")
     yield "states.json", states | {"data": [without_notes(state) for state in states["data"]]}
-    reports = reports_by_state(history)
+    reports = reports_by_state(history, served)
     for state in states["data"]:
         code = state["state_code"]
         address = f"states/{code.lower()}/daily.json"
@@ -122,12 +123,12 @@ def documents(history: Path, api: Path) -> Iterator[tuple[str, Document]]:
         yield address, {"meta": read_json(api / address)["meta"], "data": data}
 
 
-def reports_by_state(history: Path) -> dict[str, list[Row]]:
-    """The states' rows, newest first, with the columns of the supplement."""
-    supplement = {(row["state"], row["date"]): row for row in read_csv(history / "states-supplement.csv")}
+def reports_by_state(history: Path, served: Path) -> dict[str, list[Row]]:
+    """The states' rows, newest first, with what the API had beyond the downloads."""
+    beyond = {(row["state"], row["date"]): row for row in read_csv(served / "states.csv.gz")}
     grouped: dict[str, list[Row]] = {}
     for row in read_csv(history / "states.csv"):
-        grouped.setdefault(row["state"], []).append(row | supplement[row["state"], row["date"]])
+        grouped.setdefault(row["state"], []).append(row | beyond[row["state"], row["date"]])
     return grouped
 
 
@@ -216,8 +217,8 @@ def plant(report: Document, path: str, value: Document) -> None:
 
 
 def read_csv(path: Path) -> Iterator[Row]:
-    """The rows of a CSV file, by the names in its head."""
-    with path.open(encoding="utf-8", newline="") as file:
+    """The rows of a CSV file, plain or gzip-compressed, by the names in its head."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 

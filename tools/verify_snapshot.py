@@ -1,10 +1,11 @@
 """Compares the snapshot with a directory of the API's files: the `data` of every document that both have.
 
-    python tools/verify_snapshot.py DIR
+    python tools/verify_snapshot.py DIR SERVED
 
 Prints each difference (path, snapshot, directory) and a count; exits with 1 if there is one besides
 the expected: the site entries of states.json that hold a note instead of an address are left out of
-the snapshot.
+the snapshot. Four fields of the states are older in DIR than in the snapshot. They are compared with
+SERVED/states.csv.gz, which has a column for each.
 """
 
 import argparse
@@ -13,21 +14,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from build_snapshot import read_json, without_notes
+from build_snapshot import Row, plant, read_csv, read_json, without_notes
 
+# Path in a state's report -> column of SERVED/states.csv.gz.
+SERVED = {
+    "cases.probable": "probableCases",
+    "tests.pcr.pending": "pending",
+    "meta.updated": "lastUpdateUtc",
+    "meta.data_quality_grade": "dataQualityGrade",
+}
 SNAPSHOT = Path(__file__).resolve().parent.parent / "snapshot"
 MISSING = "(missing)"
 
 
 def main() -> int:
-    """Compares with the folder named on the command line."""
-    parser = argparse.ArgumentParser(description="Compares the data of the snapshot with a directory's.")
+    """Compares with the folders named on the command line."""
+    parser = argparse.ArgumentParser(description="Compares the data of the snapshot with that of two directories.")
     parser.add_argument("directory", type=Path, help="folder that holds us/ and states/")
-    other = parser.parse_args().directory
-    addresses = sorted(document_addresses(SNAPSHOT) | histories(other))
+    parser.add_argument("served", type=Path, help="folder that holds states.csv.gz")
+    options = parser.parse_args()
+    other, served = options.directory, list(read_csv(options.served / "states.csv.gz"))
+    addresses = sorted(histories(SNAPSHOT) | histories(other))
     found = [line for address in addresses for line in compare(address, other)]
+    found += compare_served(served)
     expected = left_out(read_json(other / "states.json")["data"])
-    total = f"{len(addresses)} documents compared, {len(found)} differences besides {len(expected)} expected"
+    total = (
+        f"{len(addresses)} documents and {len(served) * len(SERVED)} values of four fields compared, "
+        f"{len(found)} differences besides {len(expected)} expected"
+    )
     print("\n".join([*expected, *found, total]))
     return 1 if found else 0
 
@@ -62,7 +76,33 @@ def compare(address: str, other: Path) -> list[str]:
         return [f"{address}: {error.filename} is missing"]
     if address == "states.json":
         theirs = [without_notes(state) for state in theirs]
+    elif address.startswith("states/"):
+        for report in [*ours, *theirs]:
+            for path in SERVED:
+                plant(report, path, {})
     return [f"{address}: {line}" for line in differences(ours, theirs, "data")]
+
+
+def compare_served(served: list[Row]) -> list[str]:
+    """The differences of the four fields in all histories of states, as lines."""
+    theirs = {f"{row['state']} {row['date']} {path}": row[name] for row in served for path, name in SERVED.items()}
+    ours = {
+        f"{report['state']} {report['date']} {path}": text_at(report, path)
+        for address in histories(SNAPSHOT)
+        if address.startswith("states/")
+        for report in read_json(SNAPSHOT / address)["data"]
+        for path in SERVED
+    }
+    return list(differences(ours, theirs, "served"))
+
+
+def text_at(report: dict[str, Any], path: str) -> str:
+    """A value of a report, or of a metric in it, as a CSV file has it."""
+    value: Any = report
+    for name in path.split("."):
+        value = value[name]
+    value = value["value"] if isinstance(value, dict) else value
+    return "" if value is None else str(value)
 
 
 def differences(ours: Any, theirs: Any, path: str) -> Iterator[str]:

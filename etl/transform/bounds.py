@@ -25,7 +25,7 @@ IMPOSSIBLE = 10
 HIGHEST_SHARES = {
     **dict.fromkeys(("total_cases", "confirmed_cases", "probable_cases", "recovered"), 0.133),
     **dict.fromkeys(("total_tests", "value"), 2.96),
-    "pending_tests": 0.0023,
+    "pending_tests": 0.0046,
     "currently_hospitalized": 0.00097,
     "cumulative_hospitalized": 0.0095,
     "currently_in_icu": 0.00027,

@@ -20,4 +20,4 @@ where location.location_code = 'CA' and deaths.report_date = '2021-01-02';
 -- First rows:
 --  total_deaths | source   | address              | run_id | build_time                 | size_bytes | sha256_begins
 -- --------------+----------+----------------------+--------+----------------------------+------------+------------------
---         26357 | snapshot | states/ca/daily.json |      1 | 2021-05-03 21:29:24.131+00 |    1815860 | cefe9a24d7a501fa
+--         26357 | snapshot | states/ca/daily.json |      1 | 2021-05-03 21:29:24.131+00 |    1818524 | 5819c46399d87e99

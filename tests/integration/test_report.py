@@ -153,10 +153,10 @@ def test_the_page_says_from_what_and_when_it_was_made(loaded: Connection, text: 
     assert "from snapshot" in text
     assert "2026-01-02 12:00 UTC" in text
     assert "licensed under CC BY 4.0" in text
-    assert "from the shipped snapshot, some of it reconstructed: see snapshot/README.md" in text
+    assert "from the shipped snapshot: as last published, with what" in text
 
 
-def test_only_the_snapshot_is_said_to_be_reconstructed(warehouse: Warehouse) -> None:
+def test_only_the_snapshot_is_said_to_be_calculated_again(warehouse: Warehouse) -> None:
     warehouse.history(days(10))
     assert "shipped snapshot" not in rendered(warehouse.conn)
 
