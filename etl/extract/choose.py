@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from etl import config
-from etl.errors import DocumentError, SourceError, UsageError
+from etl.errors import DocumentError, UsageError
 from etl.extract.directory import DirectorySource
 from etl.extract.source import DECODING_ERRORS, Missing, Source, without_password
 from etl.logs import log
@@ -48,23 +48,15 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
     return DirectorySource(folder, str(folder.resolve()))
 
 
-def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str:
-    """`api`, or `snapshot` where the API is gone.
-
-    Raises `SourceError` where the API is gone and the database has values of it: the snapshot would withdraw those
-    that it lacks.
-    """
+def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str | None:
+    """`api`; where that is gone, `snapshot`, or None for nothing where the database was loaded from the API."""
     api = config.api_url(environ)
     problem = _probe(api)
     if not problem:
         return API
-    if loaded_from_api:
-        raise SourceError(
-            f"the API does not answer ({problem}), and this database was loaded from it before: "
-            "try later, or choose with --source snapshot"
-        )
-    log.warning("API unavailable: shipped snapshot used", extra={"api": without_password(api), "reason": problem})
-    return SNAPSHOT
+    taken = "nothing is read, since its documents are loaded" if loaded_from_api else "shipped snapshot used"
+    log.warning(f"API unavailable: {taken}", extra={"api": without_password(api), "reason": problem})
+    return None if loaded_from_api else SNAPSHOT
 
 
 def _probe(api: str) -> str | None:

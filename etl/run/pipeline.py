@@ -83,6 +83,8 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
     with record.recorded(conn, summary):
         chosen = locations.choose(conn, options.locations)
         source = _open_source(conn, options, environ)
+        if source is None:
+            return summary
         summary.source = source.name
         summary.first_day, summary.last_day, day = _days(options, source)
         record.resolved(conn, summary)
@@ -168,11 +170,12 @@ class DocumentStep:
         return Verdict(Outcome.LOADED, drift=effect.drift)
 
 
-def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Source:
-    spec = options.source
+def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, str]) -> Source | None:
+    """The source, or None where there is nothing to read."""
+    spec: str | None = options.source
     if spec == choose.AUTO:
         spec = choose.resolve_auto(environ, loaded_from_api=events.is_loaded_from(conn, choose.API))
-    return choose.open_source(spec, environ, options.jobs)
+    return choose.open_source(spec, environ, options.jobs) if spec else None
 
 
 def _days_asked(options: LoadOptions) -> tuple[date, date]:

@@ -34,10 +34,19 @@ def test_auto_reads_the_api_that_answers(api: Api, cli: Cli) -> None:
     arguments = ("load", "--date", "2021-03-07", "--locations", "us")
     found = cli.json(*arguments, COVID_ETL_API_URL=api.url)
     assert (found["returncode"], found["source"]) == (0, "api")
-    # Once the API was there, the snapshot never takes its place.
-    result = cli(*arguments, COVID_ETL_API_URL="http://127.0.0.1:9")
-    assert result.returncode == 3
-    assert "this database was loaded from it before" in result.stderr
+
+
+def test_auto_reads_nothing_where_the_api_is_gone_and_was_loaded(api: Api, cli: Cli) -> None:
+    api.answers["us/daily/2021-03-07.json"] = snapshot_day("us/daily.json", "2021-03-07")
+    cli("load", "--date", "2021-03-07", "--locations", "us", COVID_ETL_API_URL=api.url)
+    result = cli("load", "--json", COVID_ETL_API_URL="http://127.0.0.1:9")
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["status"], set(found["documents"].values())) == (0, "ok", {0})
+    assert result.stderr.count("WARNING") == 1
+    assert "API unavailable: nothing is read, since its documents are loaded" in result.stderr
+    assert rows(cli.dsn, "select count(*) from ops.document_load") == [(1,)]
+    # The snapshot is there for those who mean it.
+    assert cli.json("load", "--source", "snapshot", "--locations", "vi")["documents"]["loaded"] == 1
 
 
 def test_auto_falls_back_to_the_snapshot_with_one_warning(cli: Cli) -> None:

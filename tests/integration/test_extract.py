@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 from werkzeug import Request, Response
 
-from etl.errors import DocumentError, SourceError, UsageError
+from etl.errors import DocumentError, UsageError
 from etl.extract import choose, http
 from etl.extract import source as shared
 from etl.extract.choose import PROBE_ADDRESS, open_source, resolve_auto
@@ -499,7 +499,7 @@ def test_a_source_that_is_nothing_is_a_usage_error(tmp_path: Path) -> None:
         open_source(str(tmp_path / "nothing"), {}, 1)
 
 
-def choice(api: Api, *, loaded_from_api: bool = False) -> str:
+def choice(api: Api, *, loaded_from_api: bool = False) -> str | None:
     return resolve_auto({"COVID_ETL_API_URL": api.url}, loaded_from_api=loaded_from_api)
 
 
@@ -550,9 +550,11 @@ def test_auto_takes_the_snapshot_where_nothing_listens_or_nobody_answers(monkeyp
             assert resolve_auto({"COVID_ETL_API_URL": server.url}, loaded_from_api=False) == "snapshot"
 
 
-def test_auto_never_puts_the_snapshot_over_what_the_api_gave(api: Api) -> None:
-    with pytest.raises(SourceError, match=r"loaded from it before: try later, or choose with --source snapshot"):
-        choice(api, loaded_from_api=True)
+def test_auto_reads_nothing_where_the_api_is_gone_and_was_loaded(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    assert choice(api, loaded_from_api=True) is None
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "API unavailable: nothing is read, since its documents are loaded"
+    ]
 
 
 def test_the_snapshot_is_whole() -> None:
