@@ -50,7 +50,7 @@ test-docker: .venv/dev ## run the tests of image, compose file and crontab, on a
 
 .PHONY: test-spark
 test-spark: .venv/spark ## read an export with Spark (needs Java 17 or newer)
-	REQUIRE_SPARK=1 $(BIN)/python -m pytest -m spark -n 0
+	REQUIRE_PARTS=1 $(BIN)/python -m pytest -m spark -n 0
 
 .PHONY: lint
 lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile

@@ -62,12 +62,12 @@ def add_locations(conn: Connection, added: list[tuple[int, str]]) -> None:
     """Makes room for synthetic states in a schema without data."""
     with conn.cursor() as cursor:
         cursor.execute(
-            "alter table location_dimension drop constraint location_dimension_location_code_check,"
+            "alter table public.location_dimension drop constraint location_dimension_location_code_check,"
             " drop constraint location_dimension_fips_check"
         )
         for number, code in added:
             cursor.execute(
-                "insert into location_dimension (location_id, location_code, name, location_type, fips)"
+                "insert into public.location_dimension (location_id, location_code, name, location_type, fips)"
                 " values (%s, %s, %s, 'state', %s)",
                 (number, code, code, str(number)),
             )

@@ -40,7 +40,7 @@ def database() -> Iterator[Connection]:
 
 def checksums(conn: Connection) -> list[Any]:
     """A checksum of each table of the star and its history, times included."""
-    tables = [name for table in TABLES for name in (table, f"history.{table}_revision")]
+    tables = [name for table in TABLES for name in (f"public.{table}", f"history.{table}_revision")]
     query = "select md5(string_agg(t::text, '|' order by t::text)) from {} as t"
     return [fetch_one(conn, query.format(table))[0] for table in tables]
 

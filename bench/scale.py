@@ -71,10 +71,12 @@ QUERIES = {
 def on_postgres(conn: database.Connection, _folder: Path, relations: list[Relation]) -> Engine:
     """Postgres, over the tables themselves."""
     with_code = (
-        "(select location_code, fact.* from {} as fact inner join location_dimension using (location_id)) as {}"
+        "(select location_code, fact.* from public.{} as fact"
+        " inner join public.location_dimension using (location_id)) as {}"
     )
     names = {
-        each.name: with_code.format(each.name, each.name) if each.is_partitioned else each.name for each in relations
+        each.name: with_code.format(each.name, each.name) if each.is_partitioned else f"public.{each.name}"
+        for each in relations
     }
     return lambda query: database.fetch_all(conn, query.format_map(names))
 
@@ -149,7 +151,7 @@ class Scale:
         with database.connect(config.Database(dsn)) as conn:
             conn.cursor().execute("vacuum analyze")
             size = database.fetch_one(conn, "select pg_database_size(current_database())")[0]
-            reports = database.fetch_one(conn, "select count(*) from cases_dimension")[0]
+            reports = database.fetch_one(conn, "select count(*) from public.cases_dimension")[0]
         self.rows = {"reports": f"{reports:,}"} | self.rows | {"database": megabytes(size)}
         for file_format in FORMATS:
             name, target = f"export {file_format}, {self.times}", self.folder / file_format

@@ -126,9 +126,13 @@ class DatabaseError(EtlError):
 
 
 class BlockedError(EtlError):
-    """Another session's lock stopped a statement."""
+    """Another session's lock stopped a statement; `holders` names the sessions with locks, once they are known."""
 
     exit_code = ExitCode.DATABASE
+    holders = ""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f"; locks are held by {self.holders}" if self.holders else "")
 
 
 class StatementError(EtlError):
@@ -136,10 +140,17 @@ class StatementError(EtlError):
 
 
 class LockedError(EtlError):
-    """Another run holds the run lock; the text says who, where and since when."""
+    """Another session holds the run lock; the text says who, where and since when.
+
+    `needs_person` says that no waiting helps: the session is no run, or one that does not end.
+    """
 
     exit_code = ExitCode.LOCKED
     ends_run = True
+
+    def __init__(self, text: str, *, needs_person: bool = False) -> None:
+        super().__init__(text)
+        self.needs_person = needs_person
 
 
 class Interrupted(BaseException):

@@ -1,4 +1,4 @@
-"""Parts that not every machine has: a browser, Spark, a Docker engine."""
+"""Parts that not every machine has: a browser, a pooler, Spark, a Docker engine."""
 
 import os
 

@@ -56,6 +56,6 @@ class Warehouse:
     def versions(self) -> dict[str, list[tuple[Any, ...]]]:
         """The physical identity of every row of the star."""
         return {
-            table: self.rows(f"select ctid::text, xmin::text, xmax::text, * from {table} order by 1")
+            table: self.rows(f"select ctid::text, xmin::text, xmax::text, * from public.{table} order by 1")
             for table in TABLES
         }

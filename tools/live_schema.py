@@ -26,8 +26,8 @@ select
         where key.conrelid = relation.oid and key.contype = 'p' and attribute.attnum = any(key.conkey)
     ),
     (
-        select key.confrelid::regclass::text
-        from pg_constraint as key
+        select pointed.relname::text
+        from pg_constraint as key inner join pg_class as pointed on pointed.oid = key.confrelid
         where key.conrelid = relation.oid and key.contype = 'f' and attribute.attnum = any(key.conkey)
         limit 1
     )
@@ -45,7 +45,8 @@ order by namespace.nspname <> 'public', namespace.nspname, relation.oid, attribu
 FUNCTIONS = """
 select
     format('%%s.%%s(%%s)', namespace.nspname, function.proname, pg_get_function_arguments(function.oid)),
-    replace(pg_get_function_result(function.oid), 'SETOF ', ''),
+    -- The rows are those of the table or view that the function is named for.
+    case namespace.nspname when 'mart' then 'mart.' else '' end || replace(function.proname, '_as_of', ''),
     obj_description(function.oid, 'pg_proc')
 from pg_proc as function
 inner join pg_namespace as namespace on function.pronamespace = namespace.oid

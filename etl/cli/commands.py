@@ -160,6 +160,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py load --from 2021-01-01 --to 2021-01-31 --locations ca,ny
       main.py load --source snapshot --dry-run
     """
+    from etl.database.connection import LONGEST_RUN_SECONDS
     from etl.run import alerts, pipeline
 
     if options.day and (options.first_day or options.last_day):
@@ -168,7 +169,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(f"--from {options.first_day} is after --to {options.last_day}")
     names = [field.name for field in fields(pipeline.LoadOptions)]
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
-    ending.limit(options.wait + pipeline.LONGEST_RUN_SECONDS)
+    ending.limit(options.wait + LONGEST_RUN_SECONDS)
     watched = {} if wanted.dry_run else environ
     with (
         alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, heartbeat=True) as watch,

@@ -6,8 +6,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
-from functools import cache
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, BinaryIO, TypeVar
 
 import psycopg2
@@ -17,24 +18,25 @@ from etl import config
 from etl.database import embedded
 from etl.errors import BlockedError, DatabaseError, EtlError, LockedError, StatementError, UsageError
 
-Connection = connection
 T = TypeVar("T")
 
 SQL = config.ROOT / "sql"
 # The number of this program's advisory lock: the first and the last day of the series.
 RUN_LOCK = 2020011320210307
+# The watchdog ends a load after an hour of asking, and five minutes for the last requests and statements.
+LONGEST_RUN_SECONDS = 3900
 APPLICATION = "covid-etl"
-# Postgres cuts application names at this length.
-LONGEST_APPLICATION_NAME = 63
-SESSION = """
-    set lock_timeout = '5s';
-    set timezone = 'UTC';
-    set datestyle = 'ISO, YMD';
-    set search_path = public, pg_catalog;
-"""
 CONNECT_SECONDS = 10
+# A server that is starting, stopping or full is asked again for so long.
+RETRY_SECONDS = 30
 # A server that has vanished is noticed within a minute.
-KEEPALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+
+
+class Connection(connection):
+    """A connection; while it holds the run lock, `lock_pid` is the process of the server that took it."""
+
+    lock_pid: int | None = None
 
 
 @cache
@@ -56,26 +58,51 @@ def target(url: str | None, environ: Mapping[str, str]) -> Iterator[config.Datab
 @contextmanager
 def connect(database: config.Database) -> Iterator[Connection]:
     """The connection of a command; raises `UsageError` or `DatabaseError`, by whether a retry can help."""
-    try:
-        opened: Connection = psycopg2.connect(
-            database.dsn,
-            password=database.password,
-            application_name=_application_name(),
-            connect_timeout=os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_SECONDS,
-            **KEEPALIVE,
-        )
-    except psycopg2.ProgrammingError as error:
-        # The error's own text repeats the URL, with the password.
-        raise UsageError(
-            "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
-            "expected postgresql://USER@HOST:PORT/DATABASE"
-        ) from error
-    except psycopg2.Error as error:
-        raise _connection_error(database, error) from error
-    with closing(opened):
+    with closing(_open(database)) as opened:
+        encoding = opened.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise UsageError(
+                f"the database {opened.info.dbname} is encoded in {encoding}, which cannot hold every text of the "
+                "source; make one that can: create database NAME encoding 'UTF8' locale 'C' template template0"
+            )
         opened.autocommit = True
-        execute(opened, SESSION)
+        execute(opened, read_sql("session/settings.sql"))
         yield opened
+
+
+def _open(database: config.Database) -> Connection:
+    """Connects, and tries again for a while where the server is starting, stopping or full."""
+    deadline = time.monotonic() + RETRY_SECONDS
+    while True:
+        try:
+            return _try_to_open(database)
+        except psycopg2.ProgrammingError as error:
+            # The error's own text repeats the URL, with the password.
+            raise UsageError(
+                "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
+                "expected postgresql://USER@HOST:PORT/DATABASE"
+            ) from error
+        except psycopg2.Error as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise _connection_error(database, error) from error
+        time.sleep(1)
+
+
+def _try_to_open(database: config.Database) -> Connection:
+    # libpq asks the variable last: the URL and a service file have their say before it.
+    if not os.environ.get("PGCONNECT_TIMEOUT"):
+        os.environ["PGCONNECT_TIMEOUT"] = str(CONNECT_SECONDS)
+    given = KEEPALIVE | parse_dsn(database.dsn) | {"application_name": _name(), "client_encoding": "UTF8"}
+    if database.password:
+        given["password"] = database.password
+    opened = psycopg2.connect(**given, connection_factory=Connection)
+    if opened.info.parameter_status("standard_conforming_strings") == "on":
+        return opened
+    # psycopg2 quotes values by what it found at the start, so that a later `set` would spoil backslashes.
+    opened.close()
+    options = given.get("options") or os.environ.get("PGOPTIONS") or ""
+    given["options"] = f"{options} -c standard_conforming_strings=on"
+    return psycopg2.connect(**given, connection_factory=Connection)
 
 
 def split_password(database: config.Database) -> tuple[str, str | None]:
@@ -134,21 +161,37 @@ def is_in_transaction(conn: Connection) -> bool:
 def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
     """A transaction, or a savepoint within another one; rolled back on an error, or if asked to."""
     begin, commit, undo = (
-        ("savepoint nested", "release nested", "rollback to nested; release nested")
+        (partial(execute, conn, "savepoint nested"), "release nested", "rollback to nested; release nested")
         if is_in_transaction(conn)
-        else ("begin", "commit", "rollback")
+        else (partial(_begin, conn), "commit", "rollback")
     )
     # A signal may come at any moment, so that nothing may happen outside the block that undoes it.
     try:
-        execute(conn, begin)
+        begin()
         yield
         execute(conn, undo if rollback else commit)
-    except BaseException:
+    except BaseException as error:
         if not conn.closed and is_in_transaction(conn):
             # The error on its way up tells more than a failure to undo.
             with suppress(EtlError):
                 execute(conn, undo)
+                if isinstance(error, BlockedError):
+                    error.holders = error.holders or holders(conn, _TABLES, _HARMLESS)
         raise
+
+
+def _begin(conn: Connection) -> None:
+    """Begins a transaction; with the run lock, only if this session holds it still.
+
+    Behind a pooler that gives each transaction another session, it does not, and two runs could write at once.
+    """
+    if conn.lock_pid is None:
+        execute(conn, "begin")
+    elif not fetch_one(conn, f"begin; select {_IS_HELD_HERE}")[0]:
+        raise UsageError(
+            "this session of the database does not hold the run lock any more: a pooler in transaction mode "
+            "(such as pgbouncer) changes sessions; connect to the server itself, or to a pool in session mode"
+        )
 
 
 @contextmanager
@@ -168,60 +211,145 @@ def copy_out(conn: Connection, query: str, file: BinaryIO) -> int:
 
 # --- the run lock ---
 
+_IS_LOCK = f"""
+    locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = {RUN_LOCK}
+"""
+_IS_HELD_HERE = f"exists (select from pg_locks where pid = pg_backend_pid() and {_IS_LOCK})"
+# The lock counts how often one session takes it, so that a pooler could give it to two runs. The name of the session
+# says since when it has the lock.
+_TAKE = f"""
+    select
+        pg_try_advisory_lock({RUN_LOCK}),
+        pg_backend_pid(),
+        set_config('application_name', to_char(clock_timestamp(), %s), false)
+    where not {_IS_HELD_HERE}
+"""
+# Where a pooler has changed the session, this ends the one that was left with the lock.
+_RELEASE = f"""
+    select case pid when pg_backend_pid() then pg_advisory_unlock({RUN_LOCK}) else pg_terminate_backend(pid) end
+    from pg_locks
+    where pid = %s and {_IS_LOCK}
+"""  # noqa: S608 (of constants)
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The session that holds the run lock, and whether its role may load: the schema's owner and covid_loader may."""
+
+    pid: int
+    role: str
+    application: str
+    may_load: bool
+    now: datetime
+
+    def __str__(self) -> str:
+        if run := self._run():
+            return f"pid {run[1]} on {run[2]} since {run[3]}"
+        return f"a session named {self.application!r}"
+
+    def _run(self) -> "re.Match[str] | None":
+        return re.fullmatch(rf"{APPLICATION} (\d+)@(\S*) (\S+Z)", self.application)
+
+    @property
+    def trouble(self) -> str | None:
+        """The reason why a person has to free the lock; None for a run, which ends by itself."""
+        run = self._run()
+        if not run or not self.may_load:
+            return "which is no run of this program"
+        is_stuck = self.now - datetime.fromisoformat(run[3]) > timedelta(seconds=LONGEST_RUN_SECONDS)
+        return "longer than a run may last" if is_stuck else None
+
+    def error(self) -> LockedError:
+        """The error for whoever needs the lock."""
+        if not self.trouble:
+            return LockedError(f"another run holds the lock: {self}; wait for it with --wait SECONDS")
+        return LockedError(
+            f"the run lock is held by {self}, {self.trouble} (role {self.role}, pid {self.pid} of the server); "
+            f"to free it: select pg_terminate_backend({self.pid})",
+            needs_person=True,
+        )
+
 
 @contextmanager
 def run_lock(conn: Connection, wait_seconds: float) -> Iterator[None]:
-    """Holds the lock that every writing command takes first; raises `LockedError` where another run has it."""
+    """Holds the lock that every writing command takes first; raises `LockedError` where another session has it.
+
+    It waits for another run, but not for a session that a person has to end.
+    """
     deadline = time.monotonic() + wait_seconds
-    while not fetch_one(conn, "select pg_try_advisory_lock(%s)", (RUN_LOCK,))[0]:
-        if time.monotonic() >= deadline:
-            raise LockedError(f"another run holds the lock: {lock_owner(conn)}; wait for it with --wait SECONDS")
+    while not (pid := _take_lock(conn)):
+        holder = lock_holder(conn)
+        if holder and (holder.trouble or time.monotonic() >= deadline):
+            raise holder.error()
         time.sleep(0.2)
     try:
+        conn.lock_pid = pid
         yield
     finally:
+        conn.lock_pid = None
         if not conn.closed:
-            fetch_all(conn, "select pg_advisory_unlock(%s)", (RUN_LOCK,))
+            fetch_all(conn, _RELEASE, (pid,))
 
 
-def lock_owner(conn: Connection) -> str | None:
-    """Who holds the run lock, as `pid 12 on host HOST since TIME`; None if nobody does."""
-    rows = fetch_all(
-        conn,
-        "select application_name from pg_locks join pg_stat_activity using (pid)"
-        " where locktype = 'advisory' and granted and objsubid = 1"
-        " and (classid::bigint << 32 | objid::bigint) = %s and datname = current_database()",
-        (RUN_LOCK,),
-    )
-    if not rows:
-        return None
-    match = re.fullmatch(rf"{APPLICATION} (\S+) (\d+)@(.*)", rows[0][0] or "")
-    return f"pid {match[2]} on {match[3]} since {match[1]}" if match else f"a session named {rows[0][0]!r}"
+def _take_lock(conn: Connection) -> int | None:
+    """Tries to take the lock; returns the process of the server that has it then."""
+    # The time is filled in by the server, whose clock tells how long the lock is held.
+    pattern = f'"{_name()} "YYYY-MM-DD"T"HH24:MI:SS"Z"'
+    return next((pid for is_taken, pid, _ in fetch_all(conn, _TAKE, (pattern,)) if is_taken), None)
 
 
-def _application_name() -> str:
-    """The time, the process and the host, which every role can read of a session that holds the lock."""
-    return f"{APPLICATION} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.getpid()}@{socket.gethostname()}"[
-        :LONGEST_APPLICATION_NAME
-    ]
+def _name() -> str:
+    """The name of a session of this process, which every role can read; Postgres cuts it at 63 characters."""
+    return f"{APPLICATION} {os.getpid()}@{socket.gethostname()[:24]}"
+
+
+def lock_holder(conn: Connection) -> LockHolder | None:
+    """The holder of the run lock; None if nobody has it."""
+    return next(iter(rows_of(conn, LockHolder, read_sql("session/lock_holder.sql"), {"lock": RUN_LOCK})), None)
 
 
 # --- errors ---
 
 # libpq shows a server's answer as "SEVERITY:  text", in the server's language; its own words never have two spaces.
 _ANSWER = re.compile(r"failed: [^\s:]+:  ")
-_NOT_NOW = re.compile("starting up|shutting down|recovery mode|too many clients|remaining connection slots")
+_BUSY = re.compile(
+    "starting up|shutting down|recovery mode|accepting connections|too many (clients|connections)"
+    "|remaining connection slots|no more connections allowed"
+)
 # libpq has these words for what is wrong on this machine.
 _LOCAL = re.compile("no password supplied|certificate|private key|SSL was required|definition of service|invalid ")
+# The tables of the program, and the locks on them that keep no load waiting.
+_TABLES = r"^((history|ops)\.|public\..*_(dimension|fact)$)"
+_HARMLESS = ["AccessShareLock", "ShareUpdateExclusiveLock"]
+_NO_SCHEMA = "the schema is missing or not this program's; run `main.py init-db`"
+_ADVICE = {
+    "42P01": _NO_SCHEMA,
+    "3F000": _NO_SCHEMA,
+    "25006": "this server only reads; connect to the one that it copies",
+}
+
+
+def _words(error: psycopg2.Error) -> str:
+    """The text of an error without what is in quotes: the name of a host may hold any word."""
+    return re.sub('"[^"]*"', '""', str(error))
+
+
+def _is_busy(error: psycopg2.Error) -> bool:
+    """Whether a server answered that it takes no connection just now."""
+    return bool(_ANSWER.search(_words(error)) and _BUSY.search(_words(error)))
+
+
+def holders(conn: Connection, relations: str, harmless: list[str]) -> str:
+    """The other sessions with locks, harmless ones aside, on the relations that match a pattern; '' without any."""
+    bound = {"relations": relations, "harmless": harmless}
+    return ", ".join(holder for (holder,) in fetch_all(conn, read_sql("session/locks.sql"), bound))
 
 
 def _connection_error(database: config.Database, error: psycopg2.Error) -> EtlError:
     """The error for a connection that was not made: a retry helps unless the server or this machine refuses it."""
-    text = str(error)
-    # A name in quotes, such as that of a host, may hold any word.
-    words = re.sub('"[^"]*"', '""', text)
-    answered = _ANSWER.search(words) and not _NOT_NOW.search(words)
-    reason = "; ".join(line.strip() for line in _ANSWER.split(text)[-1].splitlines() if line.strip())
+    words = _words(error)
+    answered = _ANSWER.search(words) and not _is_busy(error)
+    reason = "; ".join(line.strip() for line in _ANSWER.split(str(error))[-1].splitlines() if line.strip())
     shown = make_dsn(**{name: parse_dsn(database.dsn).get(name) for name in ("host", "port", "dbname", "user")})
     failure = f"cannot connect to the database{f' ({shown})' if shown else ''}: {reason}"
     if answered or _LOCAL.search(words):
@@ -240,10 +368,12 @@ def _own_error(conn: Connection, error: psycopg2.Error) -> EtlError:
         return DatabaseError(f"the database failed ({state}): {message}")
     if state == "42501":
         return UsageError(f"{message}: {_grants(conn)}")
-    if state in ("42P01", "3F000"):
-        return UsageError(f"{message}: the schema is missing or not this program's; run `main.py init-db`")
+    if state in _ADVICE:
+        return UsageError(f"{message}: {_ADVICE[state]}")
     if state in ("55P03", "40P01", "40001", "57014"):
-        return BlockedError(f"another session stopped the statement ({state}): {message}")
+        blocked = BlockedError(f"another session stopped the statement ({state}): {message}")
+        blocked.holders = "" if is_in_transaction(conn) else holders(conn, _TABLES, _HARMLESS)
+        return blocked
     return StatementError(f"the database refused a statement ({state}): {message}")
 
 

@@ -1,83 +1,155 @@
-"""The schema, made of the files of `sql/ddl`, each applied once and in order, and then those of `sql/views`.
+"""The schema: tables, made by the files of `sql/ddl` and `sql/migrations`, and the views and functions on them.
 
-Only new files change tables: a file of `sql/ddl` that differs from the one applied is an error. Views and functions
-are `create or replace`, and are applied again when their file or the tables change.
+Each file of tables is applied once, in order, and never differs afterwards. The files of `sql/views` are one set,
+which is dropped and made again as a whole when one of them or the tables change; a load needs none of them.
 """
 
 import hashlib
-from pathlib import Path
+from itertools import chain
 
-from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, transaction
-from etl.errors import StatementError, UsageError, as_usage_error
+from psycopg2 import sql
+
+from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, holders, read_sql, transaction
+from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_usage_error
 from etl.logs import log
 
-FOLDERS = ("ddl", VIEWS := "views")
+VIEWS = "views"
+VIEW_LOCK_TIMEOUT, VIEW_TRIES = "2s", 10
 
 
-def files() -> dict[str, Path]:
-    """The files that make the schema, by their name below `sql/`, in the order in which they apply."""
-    return {f"{folder}/{path.name}": path for folder in FOLDERS for path in sorted((SQL / folder).glob("*.sql"))}
+def tables() -> dict[str, str]:
+    """The files that make the tables: their text by their name below `sql/`, in the order in which they apply."""
+    paths = chain.from_iterable(sorted((SQL / folder).glob("*.sql")) for folder in ("ddl", "migrations"))
+    return {str(path.relative_to(SQL)): path.read_text(encoding="utf-8") for path in paths}
 
 
 def upgrade(conn: Connection) -> list[str]:
-    """Applies the files that are missing and returns their names; the caller holds the run lock.
+    """Applies what is missing and returns its names; the caller holds the run lock.
 
-    Raises `UsageError` if the schema is newer than this program, or differs from its files.
+    Raises `UsageError` if the schema is newer than this program, or of another state.
     """
-    waiting = missing(conn)
+    shipped, applied = tables(), _applied(conn)
+    waiting = _missing(shipped, applied)
     for name in waiting:
-        _apply(conn, name, files()[name].read_text(encoding="utf-8"))
+        _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})
-    return waiting
-
-
-def missing(conn: Connection) -> list[str]:
-    """The files that are to be applied; raises as `upgrade` does."""
-    applied = _applied(conn)
-    shipped = {name: _checksum(path.read_text(encoding="utf-8")) for name, path in files().items()}
-    if unknown := sorted(applied.keys() - shipped.keys()):
-        raise UsageError(
-            f"the schema was made by a newer version of this program (it has {unknown[-1]}): upgrade the program"
-        )
-    waiting = {name for name, checksum in shipped.items() if applied.get(name) != checksum}
-    tables = sorted(name for name in waiting if not name.startswith(VIEWS))
-    if changed := [name for name in tables if name in applied]:
-        raise UsageError(
-            f"sql/{changed[0]} has changed since it was applied here: restore the file, and make changes in a new one"
-        )
-    # A view has the columns that its tables had when it was applied.
-    return [name for name in shipped if name in waiting or (tables and name.startswith(VIEWS))]
+    texts = [path.read_text(encoding="utf-8") for path in sorted((SQL / VIEWS).glob("*.sql"))]
+    checksum = _checksum("\n".join([*shipped.values(), *texts]))
+    if applied.get(VIEWS) == checksum or not _remake_views(conn, texts, checksum):
+        return waiting
+    return [*waiting, VIEWS]
 
 
 def require(conn: Connection) -> None:
-    """Raises `UsageError` unless the schema is there and up to date."""
-    if missing(conn):
+    """Raises `UsageError` unless the tables are there and up to date."""
+    if _missing(tables(), _applied(conn)):
         raise UsageError("the schema is not there or not up to date: run `main.py load` or `main.py init-db` first")
 
 
+def _missing(shipped: dict[str, str], applied: dict[str, str]) -> list[str]:
+    """The files of tables that are to be applied; raises as `upgrade` does."""
+    if unknown := sorted(applied.keys() - shipped.keys() - {VIEWS}):
+        raise UsageError(
+            f"the schema is of a newer version of this program (it has sql/{unknown[-1]}): upgrade the program, "
+            "or load into a new database (this one keeps its history)"
+        )
+    if changed := [name for name in shipped if name in applied and applied[name] != _checksum(shipped[name])]:
+        raise UsageError(
+            f"the schema is of another state of this program, whose sql/{changed[0]} differs: use that program, "
+            "or load into a new database (this one keeps its history)"
+        )
+    return [name for name in shipped if name not in applied]
+
+
 def _applied(conn: Connection) -> dict[str, str]:
+    """The checksums of what was applied, by its name."""
     if fetch_one(conn, "select to_regclass('ops.migration') is null")[0]:
         return {}
-    return dict(fetch_all(conn, "select file, checksum from ops.migration order by file"))
+    return dict(fetch_all(conn, "select file, checksum from ops.migration"))
 
 
 def _apply(conn: Connection, name: str, text: str) -> None:
-    """Runs one file and records it, in one transaction."""
+    """Runs one file of tables and records it, in one transaction."""
     advice = "if the tables here were not made by this program, use an empty database"
     try:
         with as_usage_error(f"sql/{name} cannot be applied", advice, StatementError), transaction(conn):
             execute(conn, text)
-            execute(
-                conn,
-                "insert into ops.migration (file, checksum) values (%s, %s) on conflict (file)"
-                " do update set checksum = excluded.checksum, applied_at = excluded.applied_at",
-                (name, _checksum(text)),
-            )
+            _record(conn, name, _checksum(text), [])
     finally:
         for notice in conn.notices:
             log.warning("notice from the database", extra={"notice": notice.strip()})
         conn.notices.clear()
 
 
+def _record(conn: Connection, name: str, checksum: str, objects: list[str]) -> None:
+    execute(
+        conn,
+        "insert into ops.migration (file, checksum, objects) values (%s, %s, %s) on conflict (file) do update"
+        " set checksum = excluded.checksum, objects = excluded.objects, applied_at = excluded.applied_at",
+        (name, checksum, objects),
+    )
+
+
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- views ---
+
+
+def _remake_views(conn: Connection, texts: list[str], checksum: str) -> bool:
+    """Makes the set of views anew, or warns why it stays as it was; returns whether it was made."""
+    failure: EtlError | None = None
+    for _ in range(VIEW_TRIES):
+        try:
+            with transaction(conn):
+                execute(conn, sql.SQL("set local lock_timeout = {}").format(sql.Literal(VIEW_LOCK_TIMEOUT)))
+                _make_views(conn, texts, checksum)
+        except BlockedError as error:
+            error.holders = holders(conn, r"^mart\.", [])
+            failure = error
+        except (StatementError, UsageError) as error:
+            failure = error
+            break
+        else:
+            return True
+    hanging = fetch_all(conn, read_sql("schema/hanging.sql"), {"objects": _objects(conn)})
+    fields = {"reason": str(failure), "advice": "run main.py init-db when nobody reads them"}
+    if hanging:
+        fields |= {
+            "advice": "drop what is in the way, run main.py init-db, and put it back",
+            "in_the_way": ", ".join(name for name, _ in hanging),
+            "put_back": " ".join(statement for _, statement in hanging),
+        }
+    log.warning("views not made again: they stay as they were, and the load goes on", extra=fields)
+    return False
+
+
+def _make_views(conn: Connection, texts: list[str], checksum: str) -> None:
+    """Drops the objects of the old set, the last one first, makes those of the new one, and grants what was granted.
+
+    A view that somebody else has made in the same schema stays.
+    """
+    there = _described(conn)
+    old = [described for described in _objects(conn) if described in there]
+    grants = fetch_all(conn, read_sql("schema/grants.sql"), {"objects": old})
+    for described in reversed(old):
+        execute(conn, f"drop {described}")
+    for text in texts:
+        execute(conn, text)
+    new = [described for described in _described(conn) if described in old or described not in there]
+    for described, statement in grants:
+        if described in new:
+            execute(conn, statement)
+    _record(conn, VIEWS, checksum, new)
+
+
+def _objects(conn: Connection) -> list[str]:
+    """The objects of the set of views, in the order in which they were made, such as `view mart.latest`."""
+    found = fetch_all(conn, "select objects from ops.migration where file = %s", (VIEWS,))
+    return found[0][0] if found else []
+
+
+def _described(conn: Connection) -> list[str]:
+    """The views and functions in the schemas of the set, in the order in which they were made."""
+    return [described for (described,) in fetch_all(conn, read_sql("schema/objects.sql"))]

@@ -17,7 +17,7 @@ def choose(conn: Connection, selection: str, option: str = "--locations") -> lis
 
     Raises `UsageError`, which names the option, for an unknown location and for none.
     """
-    query = "select location_id, location_code, location_type, population from location_dimension order by 1"
+    query = "select location_id, location_code, location_type, population from public.location_dimension order by 1"
     known = {
         code: Location(location_id, code, NATION if location_type == "nation" else STATE, population)
         for location_id, code, location_type, population in fetch_all(conn, query)

@@ -123,10 +123,12 @@ class Watch:
     def _at_end(self, error: BaseException | None) -> Notice | None:
         """The notice to tell; none for whoever interrupts a command, or mistypes it at a terminal.
 
-        There is none for a locked database either: the run that holds the lock tells its own.
+        There is none for a locked database either, unless a person has to free the lock: the run that holds it tells
+        its own.
         """
         is_known = isinstance(error, UsageError) and sys.stderr.isatty()
-        if is_known or isinstance(error, Interrupted | LockedError):
+        is_waited_for = isinstance(error, LockedError) and not error.needs_person
+        if is_known or is_waited_for or isinstance(error, Interrupted):
             return None
         return of_error(error) if error else self.notice
 

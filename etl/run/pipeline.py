@@ -26,8 +26,6 @@ from etl.transform.locations import ADDRESS, decode_states
 
 LATEST, EVERYTHING, RANGE = "latest", "everything", "range"
 NATION_HISTORY = "us/daily.json"
-# After this the watchdog ends a load: the time for asking, and five minutes for the last requests and statements.
-LONGEST_RUN_SECONDS = RUN_SECONDS + 300
 # A document with one of these outcomes is sound, so that the rejected ones of its days are overtaken.
 SOUND = (Outcome.LOADED, Outcome.UNCHANGED, Outcome.NOT_MODIFIED)
 # A document with one of these outcomes has a line in the log.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from etl import __version__
-from etl.database.connection import Connection, fetch_all, lock_owner, read_sql, rows_of
+from etl.database.connection import Connection, fetch_all, lock_holder, read_sql, rows_of
 from etl.errors import ExitCode
 from etl.load import drift_record, rules
 from etl.load.drift_record import RecordedChange
@@ -101,7 +101,7 @@ def read(conn: Connection) -> Status:
         totals=rows_of(conn, Totals, read_sql("status/totals.sql"))[0],
         locations=rows_of(conn, Coverage, read_sql("status/coverage.sql")),
         runs=rows_of(conn, Run, read_sql("status/runs.sql"), {"limit": LAST_RUNS}),
-        lock=lock_owner(conn),
+        lock=str(holder) if (holder := lock_holder(conn)) else None,
         open_drift=[change for change in drift_record.changes(conn) if change.status == "open"],
         rejected=open_rejections(conn),
         findings=rows_of(conn, FindingGroup, read_sql("status/findings.sql")),

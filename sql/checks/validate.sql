@@ -14,7 +14,7 @@ with believed as (
         known_from,
         'infinity'::timestamptz as known_to,
         '' as change
-    from cases_dimension
+    from public.cases_dimension
     union all
     select
         'cases_dimension',
@@ -30,7 +30,7 @@ with believed as (
         known_from,
         'infinity',
         ''
-    from cases_fact
+    from public.cases_fact
     union all
     select
         'cases_fact',
@@ -46,7 +46,7 @@ with believed as (
         known_from,
         'infinity',
         ''
-    from testing_fact
+    from public.testing_fact
     union all
     select
         'testing_fact',
@@ -62,7 +62,7 @@ with believed as (
         known_from,
         'infinity',
         ''
-    from hospitalization_fact
+    from public.hospitalization_fact
     union all
     select
         'hospitalization_fact',
@@ -78,7 +78,7 @@ with believed as (
         known_from,
         'infinity',
         ''
-    from death_fact
+    from public.death_fact
     union all
     select
         'death_fact',
@@ -94,7 +94,7 @@ with believed as (
         known_from,
         'infinity',
         ''
-    from testing_detail_fact
+    from public.testing_detail_fact
     union all
     select
         'testing_detail_fact',
@@ -124,11 +124,11 @@ findings (name, is_required, findings, meaning) as (
         true,
         count(cases_dimension.cases_id),
         'each report has one row in each of the four facts'
-    from cases_dimension
-    left join cases_fact using (location_id, report_date)
-    left join testing_fact using (location_id, report_date)
-    left join hospitalization_fact using (location_id, report_date)
-    left join death_fact using (location_id, report_date)
+    from public.cases_dimension
+    left join public.cases_fact using (location_id, report_date)
+    left join public.testing_fact using (location_id, report_date)
+    left join public.hospitalization_fact using (location_id, report_date)
+    left join public.death_fact using (location_id, report_date)
     where num_nulls(cases_fact.cases_id, testing_fact.cases_id, hospitalization_fact.cases_id, death_fact.cases_id) > 0
     union all
     select
@@ -164,7 +164,7 @@ findings (name, is_required, findings, meaning) as (
         true,
         count(*),
         'there are 56 states and territories'
-    from cases_dimension
+    from public.cases_dimension
     where states_reporting > 56
     union all
     select

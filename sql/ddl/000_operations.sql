@@ -7,11 +7,13 @@ comment on schema ops is 'Operations of covid-tracking-etl: runs, documents as r
 create table ops.migration (
     file text primary key,
     checksum text not null,
+    objects text[] not null default array[]::text[],
     applied_at timestamptz not null default clock_timestamp()
 );
-comment on table ops.migration is 'One row per applied SQL file. The program stops at a file of sql/ddl that has changed since.';
-comment on column ops.migration.file is 'Path below sql/, for example ddl/020_facts.sql.';
-comment on column ops.migration.checksum is 'SHA-256 of the file as it was applied, hexadecimal.';
+comment on table ops.migration is 'One row per applied SQL file of tables, which never changes afterwards; and one, views, for all files of sql/views together.';
+comment on column ops.migration.file is 'Path below sql/, for example ddl/020_facts.sql; or views.';
+comment on column ops.migration.checksum is 'SHA-256 of the file as it was applied, hexadecimal; of views: of all files of sql/.';
+comment on column ops.migration.objects is 'Views and functions that the files of views have made, in this order; empty for tables.';
 comment on column ops.migration.applied_at is 'When the file was applied (UTC instant).';
 
 create table ops.run (

@@ -1,6 +1,6 @@
 -- The dimensions that do not come from reports: days, locations, kinds of test.
 
-create table date_dimension (
+create table public.date_dimension (
     date date primary key check (date between date '2020-01-01' and date '2029-12-31'),
     year smallint not null,
     month smallint not null,
@@ -15,22 +15,22 @@ create table date_dimension (
     is_weekend boolean not null,
     federal_holiday text
 );
-comment on table date_dimension is 'One row per day from 2020-01-01 to 2029-12-31: the calendar for grouping and for finding gaps.';
-comment on column date_dimension.date is 'The day. Reporting days are the source''s own labels, never shifted by time zones.';
-comment on column date_dimension.year is 'Calendar year.';
-comment on column date_dimension.month is 'Calendar month, 1 to 12.';
-comment on column date_dimension.day_of_month is 'Day of the month, 1 to 31.';
-comment on column date_dimension.month_start is 'First day of the month, for grouping by month across years.';
-comment on column date_dimension.iso_year is 'Year of the ISO 8601 week.';
-comment on column date_dimension.iso_week is 'ISO 8601 week, 1 to 53, Monday to Sunday.';
-comment on column date_dimension.iso_weekday is 'ISO 8601 day of the week, Monday 1 to Sunday 7.';
-comment on column date_dimension.mmwr_year is 'Year of the MMWR week (CDC).';
-comment on column date_dimension.mmwr_week is 'MMWR epidemiological week of the CDC, 1 to 53, Sunday to Saturday; week 1 has at least four days in its year.';
-comment on column date_dimension.weekday_name is 'English name of the day of the week.';
-comment on column date_dimension.is_weekend is 'Whether the day is a Saturday or a Sunday; reporting was thinner then.';
-comment on column date_dimension.federal_holiday is 'Name of the US federal holiday on its legal date (5 U.S.C. 6103), not the substitute day; null on other days.';
+comment on table public.date_dimension is 'One row per day from 2020-01-01 to 2029-12-31: the calendar for grouping and for finding gaps.';
+comment on column public.date_dimension.date is 'The day. Reporting days are the source''s own labels, never shifted by time zones.';
+comment on column public.date_dimension.year is 'Calendar year.';
+comment on column public.date_dimension.month is 'Calendar month, 1 to 12.';
+comment on column public.date_dimension.day_of_month is 'Day of the month, 1 to 31.';
+comment on column public.date_dimension.month_start is 'First day of the month, for grouping by month across years.';
+comment on column public.date_dimension.iso_year is 'Year of the ISO 8601 week.';
+comment on column public.date_dimension.iso_week is 'ISO 8601 week, 1 to 53, Monday to Sunday.';
+comment on column public.date_dimension.iso_weekday is 'ISO 8601 day of the week, Monday 1 to Sunday 7.';
+comment on column public.date_dimension.mmwr_year is 'Year of the MMWR week (CDC).';
+comment on column public.date_dimension.mmwr_week is 'MMWR epidemiological week of the CDC, 1 to 53, Sunday to Saturday; week 1 has at least four days in its year.';
+comment on column public.date_dimension.weekday_name is 'English name of the day of the week.';
+comment on column public.date_dimension.is_weekend is 'Whether the day is a Saturday or a Sunday; reporting was thinner then.';
+comment on column public.date_dimension.federal_holiday is 'Name of the US federal holiday on its legal date (5 U.S.C. 6103), not the substitute day; null on other days.';
 
-insert into date_dimension
+insert into public.date_dimension
 select
     day.date,
     extract(year from day.date),
@@ -82,7 +82,7 @@ left join lateral (
 ) as holiday on true
 order by day.date;
 
-create table location_dimension (
+create table public.location_dimension (
     location_id smallint primary key,
     location_code text not null unique check (location_code ~ '^[A-Z]{2}$'),
     name text not null,
@@ -91,17 +91,17 @@ create table location_dimension (
     population bigint check (population > 0),
     sites jsonb not null default '[]'::jsonb
 );
-comment on table location_dimension is 'One row per location that reports: the nation, 50 states and the District of Columbia, 5 territories.';
-comment on column location_dimension.location_id is 'FIPS code as a number; the nation is 0.';
-comment on column location_dimension.location_code is 'Postal code in upper case, for example CA; the nation is US.';
-comment on column location_dimension.name is 'English name.';
-comment on column location_dimension.location_type is 'nation, state or territory; the District of Columbia counts as a state, as in the source.';
-comment on column location_dimension.fips is 'FIPS code with its leading zero, for example 06; the nation is 00.';
-comment on column location_dimension.population is 'Inhabitants by the 2019 census estimates, by which the source divides. The nation has more than the sum of the 56.';
-comment on column location_dimension.sites is 'Web sites that the source read, an array of {url, label}; empty for the nation, and until states.json is loaded.';
+comment on table public.location_dimension is 'One row per location that reports: the nation, 50 states and the District of Columbia, 5 territories.';
+comment on column public.location_dimension.location_id is 'FIPS code as a number; the nation is 0.';
+comment on column public.location_dimension.location_code is 'Postal code in upper case, for example CA; the nation is US.';
+comment on column public.location_dimension.name is 'English name.';
+comment on column public.location_dimension.location_type is 'nation, state or territory; the District of Columbia counts as a state, as in the source.';
+comment on column public.location_dimension.fips is 'FIPS code with its leading zero, for example 06; the nation is 00.';
+comment on column public.location_dimension.population is 'Inhabitants by the 2019 census estimates, by which the source divides. The nation has more than the sum of the 56.';
+comment on column public.location_dimension.sites is 'Web sites that the source read, an array of {url, label}; empty for the nation, and until states.json is loaded.';
 
 -- The seed is the last metadata that the source published; a load without dates brings it up to date.
-insert into location_dimension (location_id, location_code, name, location_type, fips, population)
+insert into public.location_dimension (location_id, location_code, name, location_type, fips, population)
 values
 (0, 'US', 'United States', 'nation', '00', 330792917),
 (1, 'AL', 'Alabama', 'state', '01', 4876250),
@@ -161,20 +161,20 @@ values
 (72, 'PR', 'Puerto Rico', 'territory', '72', 3318447),
 (78, 'VI', 'US Virgin Islands', 'territory', '78', 104425);
 
-create table test_dimension (
+create table public.test_dimension (
     test_id smallint primary key,
     test_type text not null check (test_type in ('pcr', 'antibody', 'antigen')),
     unit text not null check (unit in ('encounters', 'specimens', 'people')),
     result text not null check (result in ('total', 'positive', 'negative')),
     unique (test_type, unit, result)
 );
-comment on table test_dimension is 'One row per kind of test that states publish by itself. Never add up figures of different units.';
-comment on column test_dimension.test_id is 'Number of the kind, fixed.';
-comment on column test_dimension.test_type is 'Test: pcr (viral), antibody or antigen.';
-comment on column test_dimension.unit is 'Unit that is counted: encounters (a person once a day), specimens (every sample) or people (each once).';
-comment on column test_dimension.result is 'Results that are counted: total, positive or negative.';
+comment on table public.test_dimension is 'One row per kind of test that states publish by itself. Never add up figures of different units.';
+comment on column public.test_dimension.test_id is 'Number of the kind, fixed.';
+comment on column public.test_dimension.test_type is 'Test: pcr (viral), antibody or antigen.';
+comment on column public.test_dimension.unit is 'Unit that is counted: encounters (a person once a day), specimens (every sample) or people (each once).';
+comment on column public.test_dimension.result is 'Results that are counted: total, positive or negative.';
 
-insert into test_dimension (test_id, test_type, unit, result)
+insert into public.test_dimension (test_id, test_type, unit, result)
 values
 (1, 'pcr', 'encounters', 'total'),
 (2, 'pcr', 'specimens', 'total'),
@@ -196,7 +196,7 @@ values
 (18, 'antigen', 'people', 'positive'),
 (19, 'antigen', 'people', 'negative');
 
-create table field_definitions_dimension (
+create table public.field_definitions_dimension (
     field_definition_id integer generated always as identity primary key,
     endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),
     name text not null,
@@ -212,19 +212,19 @@ create table field_definitions_dimension (
     is_current boolean not null default true,
     check (first_seen_at <= last_seen_at)
 );
-create unique index field_definitions_current on field_definitions_dimension (endpoint_kind, coalesce(path, name))
+create unique index field_definitions_current on public.field_definitions_dimension (endpoint_kind, coalesce(path, name))
 where is_current;
-comment on table field_definitions_dimension is 'One row per version of a field definition, the source''s description of a field in its documents. A changed definition is a new row.';
-comment on column field_definitions_dimension.field_definition_id is 'Number of the version; gaps are normal.';
-comment on column field_definitions_dimension.endpoint_kind is 'Kind of the documents that carry the definition: nation or state.';
-comment on column field_definitions_dimension.name is 'Title of the field.';
-comment on column field_definitions_dimension.path is 'Path of the field in the definition, which is not always its path in the data; null where the source gives none.';
-comment on column field_definitions_dimension.deprecated is 'Whether the source calls the field deprecated.';
-comment on column field_definitions_dimension.prior_names is 'Earlier names of the field, also in other versions of the API.';
-comment on column field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if it feeds none.';
-comment on column field_definitions_dimension.first_seen_at is 'When the warehouse first saw this version (UTC instant).';
-comment on column field_definitions_dimension.last_seen_at is 'When the warehouse last took a document with this version, once per run, or found the version changed or gone (UTC instant).';
-comment on column field_definitions_dimension.build_time is 'Newest build time of a document with this version (UTC instant).';
-comment on column field_definitions_dimension.location_code is 'Code of the location whose document was the last to show this version. Only documents of this location, or newer ones, can change it.';
-comment on column field_definitions_dimension.document_id is 'Content that brought this version: ops.document.document_id.';
-comment on column field_definitions_dimension.is_current is 'Whether the source publishes this version now.';
+comment on table public.field_definitions_dimension is 'One row per version of a field definition, the source''s description of a field in its documents. A changed definition is a new row.';
+comment on column public.field_definitions_dimension.field_definition_id is 'Number of the version; gaps are normal.';
+comment on column public.field_definitions_dimension.endpoint_kind is 'Kind of the documents that carry the definition: nation or state.';
+comment on column public.field_definitions_dimension.name is 'Title of the field.';
+comment on column public.field_definitions_dimension.path is 'Path of the field in the definition, which is not always its path in the data; null where the source gives none.';
+comment on column public.field_definitions_dimension.deprecated is 'Whether the source calls the field deprecated.';
+comment on column public.field_definitions_dimension.prior_names is 'Earlier names of the field, also in other versions of the API.';
+comment on column public.field_definitions_dimension.feeds_column is 'Table and column that the field feeds, after aliases; null if it feeds none.';
+comment on column public.field_definitions_dimension.first_seen_at is 'When the warehouse first saw this version (UTC instant).';
+comment on column public.field_definitions_dimension.last_seen_at is 'When the warehouse last took a document with this version, once per run, or found the version changed or gone (UTC instant).';
+comment on column public.field_definitions_dimension.build_time is 'Newest build time of a document with this version (UTC instant).';
+comment on column public.field_definitions_dimension.location_code is 'Code of the location whose document was the last to show this version. Only documents of this location, or newer ones, can change it.';
+comment on column public.field_definitions_dimension.document_id is 'Content that brought this version: ops.document.document_id.';
+comment on column public.field_definitions_dimension.is_current is 'Whether the source publishes this version now.';

@@ -8,7 +8,7 @@
 -- they are; changed_days, whose rows count as changed even if their values did not; known_at, run_id, document_id,
 -- build_time and change of the event.
 with known as (
-    select * from public.{table}
+    select {columns} from public.{table}
     where
         location_id = %(location_id)s
         and report_date between %(first_day)s and %(last_day)s

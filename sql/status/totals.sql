@@ -23,7 +23,7 @@ size as (
 applied as (
     select
         count(*) as files,
-        max(file) filter (where not starts_with(file, 'views/')) as version
+        max(file) filter (where file <> 'views') as version
     from ops.migration
 )
 

@@ -1,9 +1,9 @@
--- Views for analysts. A file in sql/views/ is applied again when it changes, so that everything in it is `or replace`.
+-- Views for analysts. The files of sql/views are one set, which is dropped and made again as a whole when it changes.
 
 create schema if not exists mart;
 comment on schema mart is 'Views for analysts.';
 
-create or replace view mart.daily_summary as
+create view mart.daily_summary as
 select
     location.location_code,
     location.name,
@@ -23,12 +23,12 @@ select
     location.population,
     report.cases_id,
     report.known_from
-from cases_dimension as report
-inner join location_dimension as location using (location_id)
-left join cases_fact as cases using (location_id, report_date)
-left join testing_fact as tests using (location_id, report_date)
-left join hospitalization_fact as hospital using (location_id, report_date)
-left join death_fact as deaths using (location_id, report_date);
+from public.cases_dimension as report
+inner join public.location_dimension as location using (location_id)
+left join public.cases_fact as cases using (location_id, report_date)
+left join public.testing_fact as tests using (location_id, report_date)
+left join public.hospitalization_fact as hospital using (location_id, report_date)
+left join public.death_fact as deaths using (location_id, report_date);
 comment on view mart.daily_summary is 'One row per report: the main figures of all facts. Totals are cumulative and not additive over days; new_* are the source''s change from the prior day, negative after corrections.';
 comment on column mart.daily_summary.location_code is 'Postal code; the nation is US.';
 comment on column mart.daily_summary.name is 'Name of the location.';
@@ -49,8 +49,10 @@ comment on column mart.daily_summary.population is 'Inhabitants.';
 comment on column mart.daily_summary.cases_id is 'The report as one number: cases_dimension.cases_id.';
 comment on column mart.daily_summary.known_from is 'When the warehouse learned the last change of the report (UTC instant).';
 
-create or replace function mart.daily_summary_as_of(at timestamptz) returns setof mart.daily_summary
-language sql stable parallel safe as $body$
+-- noqa: disable=references.from
+create function mart.daily_summary_as_of(at timestamptz) returns setof mart.daily_summary
+language sql stable parallel safe
+begin atomic
     select
         location.location_code,
         location.name,
@@ -70,11 +72,12 @@ language sql stable parallel safe as $body$
         location.population,
         report.cases_id,
         report.known_from
-    from history.cases_dimension_as_of(at) as report
-    inner join location_dimension as location using (location_id)
-    left join history.cases_fact_as_of(at) as cases using (location_id, report_date)
-    left join history.testing_fact_as_of(at) as tests using (location_id, report_date)
-    left join history.hospitalization_fact_as_of(at) as hospital using (location_id, report_date)
-    left join history.death_fact_as_of(at) as deaths using (location_id, report_date)
-$body$;
+    from history.cases_dimension_as_of(daily_summary_as_of.at) as report
+    inner join public.location_dimension as location using (location_id)
+    left join history.cases_fact_as_of(daily_summary_as_of.at) as cases using (location_id, report_date)
+    left join history.testing_fact_as_of(daily_summary_as_of.at) as tests using (location_id, report_date)
+    left join history.hospitalization_fact_as_of(daily_summary_as_of.at) as hospital using (location_id, report_date)
+    left join history.death_fact_as_of(daily_summary_as_of.at) as deaths using (location_id, report_date);
+end;
+-- noqa: enable=references.from
 comment on function mart.daily_summary_as_of(timestamptz) is 'Rows of mart.daily_summary as they were believed at an instant; before the first load there are none.';

@@ -1,6 +1,6 @@
 -- Figures per day from the running totals, and their means over a week.
 
-create or replace view mart.new_per_day as
+create view mart.new_per_day as
 with
 difference as (
     select
@@ -46,7 +46,7 @@ comment on column mart.new_per_day.cases_fell is 'Whether new_cases is negative:
 comment on column mart.new_per_day.tests_fell is 'Whether new_tests is negative: a correction, or a change of the unit. Null with new_tests.';
 comment on column mart.new_per_day.deaths_fell is 'Whether new_deaths is negative: a correction of earlier days. Null with new_deaths.';
 
-create or replace view mart.rolling_7d as
+create view mart.rolling_7d as
 with
 report as (
     select

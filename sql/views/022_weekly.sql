@@ -1,6 +1,6 @@
 -- Figures per week, in the two calendars that epidemiologists and statisticians use.
 
-create or replace view mart.weekly as
+create view mart.weekly as
 with
 day as (
     select
@@ -14,7 +14,7 @@ day as (
         per_day.new_tests,
         per_day.new_deaths
     from mart.new_per_day as per_day
-    inner join date_dimension as calendar on per_day.report_date = calendar.date
+    inner join public.date_dimension as calendar on per_day.report_date = calendar.date
     cross join lateral (
         values
         ('mmwr', calendar.mmwr_year, calendar.mmwr_week, calendar.date - calendar.iso_weekday % 7),

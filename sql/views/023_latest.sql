@@ -1,6 +1,6 @@
 -- The newest report of each location, and the states' ranks by it.
 
-create or replace view mart.latest as
+create view mart.latest as
 with
 newest as (
     select
@@ -70,7 +70,7 @@ comment on column mart.latest.data_quality_grade is 'The source''s grade of the 
 comment on column mart.latest.cases_id is 'The report as one number: cases_dimension.cases_id.';
 comment on column mart.latest.known_from is 'When the warehouse learned the last change of the report (UTC instant).';
 
-create or replace view mart.state_ranking as
+create view mart.state_ranking as
 select
     location_code,
     name,

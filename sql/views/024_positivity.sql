@@ -1,6 +1,6 @@
 -- Shares of positive tests, each within one kind of test and one unit.
 
-create or replace view mart.positivity as
+create view mart.positivity as
 with
 total as (
     select
@@ -18,8 +18,8 @@ total as (
         max(fact.value) filter (where test.test_type = 'antibody' and test.unit = 'people' and test.result = 'total') as antibody_people_total,
         max(fact.value) filter (where test.test_type = 'antibody' and test.unit = 'encounters' and test.result = 'positive') as antibody_encounters_positive,
         max(fact.value) filter (where test.test_type = 'antibody' and test.unit = 'encounters' and test.result = 'total') as antibody_encounters_total
-    from testing_detail_fact as fact
-    inner join test_dimension as test using (test_id)
+    from public.testing_detail_fact as fact
+    inner join public.test_dimension as test using (test_id)
     where test.result in ('positive', 'total')
     group by fact.location_id, fact.report_date
 ),
@@ -102,7 +102,7 @@ select
     week.antibody_encounters_total_7d,
     case when week.antibody_encounters_positive_7d >= 0 and week.antibody_encounters_total_7d > 0 then round(week.antibody_encounters_positive_7d * 100.0 / week.antibody_encounters_total_7d, 2) end as antibody_encounters_positivity_percent_7d
 from week
-inner join location_dimension as location using (location_id);
+inner join public.location_dimension as location using (location_id);
 comment on view mart.positivity is 'One row per state and reporting day with counts by kind of test: shares of positive tests, per kind and unit. The unit is in the name of each column. Never divide, add or compare columns of different units, and compare states only by the same column: a state that counts specimens has a lower percent than one that counts people. The nation publishes no counts by kind.';
 comment on column mart.positivity.location_code is 'Postal code.';
 comment on column mart.positivity.name is 'Name of the location.';

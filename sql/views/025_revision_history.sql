@@ -1,5 +1,5 @@
--- Every number that was revised or withdrawn. The view is made from the tables' own columns, with one arm per fact of the
--- same text, so that none can be forgotten or differ.
+-- Every number that was revised or withdrawn. The view is made from the numbers that a fact and its history share, with
+-- one arm per fact of the same text, so that none can be forgotten or differ.
 
 do $$
 declare
@@ -21,8 +21,11 @@ begin
             ('testing_detail_fact', true)
         ) as facts (fact, is_detail)
         inner join pg_attribute as col on col.attrelid = format('public.%I', facts.fact)::regclass
+        inner join pg_attribute as past
+            on past.attrelid = format('history.%I', facts.fact || '_revision')::regclass and past.attname = col.attname
         where
-            col.attnum > 0 and not col.attisdropped
+            col.attnum > 0 and not col.attisdropped and not past.attisdropped
+            and col.atttypid in ('bigint'::regtype, 'numeric'::regtype) and past.atttypid = col.atttypid
             and col.attname <> all(array['location_id', 'report_date', 'cases_id', 'test_id', 'known_from'])
         group by facts.fact, facts.is_detail
     )
@@ -69,7 +72,7 @@ begin
 
     execute format(
         $create$
-            create or replace view mart.revision_history as
+            create view mart.revision_history as
             select
                 cell.location_code, cell.report_date, cell.fact, test.test_type, test.unit, test.result,
                 cell.measure, cell.old_value, cell.new_value, cell.believed_from, cell.known_from, cell.lag_days,

@@ -1,6 +1,6 @@
 -- The doubtful figures among those published. They are defined here alone; sql/checks/validate.sql counts them.
 
-create or replace view mart.data_quality as
+create view mart.data_quality as
 with
 daily as (
     select
@@ -16,7 +16,7 @@ daily as (
         array_agg(new.new_deaths) over week_before as deaths_of_week
     from mart.new_per_day as new
     inner join mart.daily_summary as summary using (location_code, report_date)
-    inner join location_dimension as location using (location_code)
+    inner join public.location_dimension as location using (location_code)
     window week_before as (
         partition by location.location_id order by report_date
         range between interval '7 days' preceding and interval '1 day' preceding
@@ -39,7 +39,7 @@ coverage as (
         location_id,
         min(report_date) as first_date,
         max(report_date) as last_date
-    from cases_dimension
+    from public.cases_dimension
     group by location_id
 ),
 
@@ -111,8 +111,8 @@ doubt as (
         'total_cases',
         null,
         day_before.total_cases
-    from cases_fact as fact
-    inner join cases_fact as day_before
+    from public.cases_fact as fact
+    inner join public.cases_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.total_cases is null and day_before.total_cases is not null
     union all
@@ -123,8 +123,8 @@ doubt as (
         'total_tests',
         null,
         day_before.total_tests
-    from testing_fact as fact
-    inner join testing_fact as day_before
+    from public.testing_fact as fact
+    inner join public.testing_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.total_tests is null and day_before.total_tests is not null
     union all
@@ -135,8 +135,8 @@ doubt as (
         'total_deaths',
         null,
         day_before.total_deaths
-    from death_fact as fact
-    inner join death_fact as day_before
+    from public.death_fact as fact
+    inner join public.death_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.total_deaths is null and day_before.total_deaths is not null
     union all
@@ -147,8 +147,8 @@ doubt as (
         'currently_hospitalized',
         null,
         day_before.currently_hospitalized
-    from hospitalization_fact as fact
-    inner join hospitalization_fact as day_before
+    from public.hospitalization_fact as fact
+    inner join public.hospitalization_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.currently_hospitalized is null and day_before.currently_hospitalized is not null
     union all
@@ -159,8 +159,8 @@ doubt as (
         'currently_in_icu',
         null,
         day_before.currently_in_icu
-    from hospitalization_fact as fact
-    inner join hospitalization_fact as day_before
+    from public.hospitalization_fact as fact
+    inner join public.hospitalization_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.currently_in_icu is null and day_before.currently_in_icu is not null
     union all
@@ -171,8 +171,8 @@ doubt as (
         'currently_on_ventilator',
         null,
         day_before.currently_on_ventilator
-    from hospitalization_fact as fact
-    inner join hospitalization_fact as day_before
+    from public.hospitalization_fact as fact
+    inner join public.hospitalization_fact as day_before
         on fact.location_id = day_before.location_id and fact.report_date = day_before.report_date + 1
     where fact.currently_on_ventilator is null and day_before.currently_on_ventilator is not null
     union all
@@ -183,7 +183,7 @@ doubt as (
         'currently_in_icu',
         currently_in_icu,
         currently_hospitalized
-    from hospitalization_fact
+    from public.hospitalization_fact
     where currently_in_icu > currently_hospitalized
     union all
     select
@@ -193,7 +193,7 @@ doubt as (
         'currently_on_ventilator',
         currently_on_ventilator,
         currently_in_icu
-    from hospitalization_fact
+    from public.hospitalization_fact
     where currently_on_ventilator > currently_in_icu
     union all
     select
@@ -203,7 +203,7 @@ doubt as (
         'total_cases',
         total_cases,
         confirmed_cases + probable_cases
-    from cases_fact
+    from public.cases_fact
     where confirmed_cases + probable_cases <> total_cases
     union all
     select
@@ -213,7 +213,7 @@ doubt as (
         'total_deaths',
         total_deaths,
         confirmed_deaths + probable_deaths
-    from death_fact
+    from public.death_fact
     where confirmed_deaths + probable_deaths <> total_deaths
     union all
     select
@@ -223,12 +223,12 @@ doubt as (
         'total_cases',
         nation.total_cases,
         state_sum.figure
-    from cases_fact as nation
+    from public.cases_fact as nation
     inner join (
         select
             report_date,
             sum(total_cases) as figure
-        from cases_fact
+        from public.cases_fact
         where location_id <> 0
         group by report_date
     ) as state_sum using (report_date)
@@ -241,12 +241,12 @@ doubt as (
         'total_tests',
         nation.total_tests,
         state_sum.figure
-    from testing_fact as nation
+    from public.testing_fact as nation
     inner join (
         select
             report_date,
             sum(total_tests) as figure
-        from testing_fact
+        from public.testing_fact
         where location_id <> 0
         group by report_date
     ) as state_sum using (report_date)
@@ -259,12 +259,12 @@ doubt as (
         'total_deaths',
         nation.total_deaths,
         state_sum.figure
-    from death_fact as nation
+    from public.death_fact as nation
     inner join (
         select
             report_date,
             sum(total_deaths) as figure
-        from death_fact
+        from public.death_fact
         where location_id <> 0
         group by report_date
     ) as state_sum using (report_date)
@@ -277,12 +277,12 @@ doubt as (
         'currently_hospitalized',
         nation.currently_hospitalized,
         state_sum.figure
-    from hospitalization_fact as nation
+    from public.hospitalization_fact as nation
     inner join (
         select
             report_date,
             sum(currently_hospitalized) as figure
-        from hospitalization_fact
+        from public.hospitalization_fact
         where location_id <> 0
         group by report_date
     ) as state_sum using (report_date)
@@ -295,7 +295,7 @@ doubt as (
         'data_quality_grade',
         null,
         null
-    from cases_dimension
+    from public.cases_dimension
     where data_quality_grade in ('D', 'F')
     union all
     select
@@ -305,7 +305,7 @@ doubt as (
         'data_quality_grade',
         null,
         null
-    from cases_dimension
+    from public.cases_dimension
     where data_quality_grade not in ('A+', 'A', 'B', 'C', 'D', 'F')
     union all
     select
@@ -316,8 +316,8 @@ doubt as (
         null,
         null
     from coverage
-    inner join date_dimension as calendar on calendar.date between coverage.first_date and coverage.last_date
-    left join cases_dimension as report
+    inner join public.date_dimension as calendar on calendar.date between coverage.first_date and coverage.last_date
+    left join public.cases_dimension as report
         on coverage.location_id = report.location_id and calendar.date = report.report_date
     where report.cases_id is null
 )
@@ -333,8 +333,8 @@ select
     doubt.compared_with::numeric as compared_with,
     report.data_quality_grade
 from doubt
-inner join location_dimension as location using (location_id)
-left join cases_dimension as report using (location_id, report_date);
+inner join public.location_dimension as location using (location_id)
+left join public.cases_dimension as report using (location_id, report_date);
 comment on view mart.data_quality is 'One row per finding: a doubtful figure of a location on a reporting day. A report may have several findings, most have none. Findings are about what the source published; nothing is corrected. docs/data-quality.md explains those of the shipped history.';
 comment on column mart.data_quality.location_code is 'Postal code; the nation is US.';
 comment on column mart.data_quality.name is 'Name of the location.';

@@ -1,6 +1,6 @@
 -- The figures that the source calculated, and that differ from our own calculation. sql/checks/validate.sql counts them.
 
-create or replace view mart.calculated_differences as
+create view mart.calculated_differences as
 with
 series as (
     select
@@ -9,7 +9,7 @@ series as (
         'cases_fact' as fact,
         null::smallint as test_id,
         figure.*
-    from cases_fact as cases
+    from public.cases_fact as cases
     cross join
         lateral (
             values
@@ -52,7 +52,7 @@ series as (
         'testing_fact' as fact,
         null::smallint as test_id,
         figure.*
-    from testing_fact as tests
+    from public.testing_fact as tests
     cross join
         lateral (
             values
@@ -81,7 +81,7 @@ series as (
         'hospitalization_fact' as fact,
         null::smallint as test_id,
         figure.*
-    from hospitalization_fact as hospital
+    from public.hospitalization_fact as hospital
     cross join
         lateral (
             values
@@ -117,7 +117,7 @@ series as (
         'death_fact' as fact,
         null::smallint as test_id,
         figure.*
-    from death_fact as deaths
+    from public.death_fact as deaths
     cross join
         lateral (
             values
@@ -160,7 +160,7 @@ series as (
         seven_day_average,
         -- The source publishes no average for totals of tests, nor for people positive by PCR.
         test_id not in (1, 2, 5, 6, 8, 11, 14, 17)
-    from testing_detail_fact
+    from public.testing_detail_fact
 ),
 
 dated as (
@@ -175,7 +175,7 @@ dated as (
         first_value(series.value) over week_before as week_before_value,
         avg(series.value::double precision) over days as mean_of_week
     from series
-    inner join location_dimension as location using (location_id)
+    inner join public.location_dimension as location using (location_id)
     window
         day_before as (
             partition by location.location_code, series.measure, series.test_id order by series.report_date
@@ -239,7 +239,7 @@ cross join
         (compared.week_change_differs, 'weekly changes that differ', 'seven_day_change_percent', compared.seven_day_change_percent, compared.own_week_change),
         (compared.average_differs, 'averages that differ', 'seven_day_average', compared.seven_day_average, compared.own_average)
     ) as difference (differs, finding, calculated, published_value, recomputed_value)
-left join test_dimension as test on compared.test_id = test.test_id
+left join public.test_dimension as test on compared.test_id = test.test_id
 where
     (compared.percent_differs or compared.change_differs or compared.week_change_differs or compared.average_differs)
     and difference.differs;

@@ -120,7 +120,7 @@ def inspect(what: str, template: str) -> Any:
 
 
 def test_up_loads_everything_once(loaded: Project) -> None:
-    assert loaded.admin("select count(*) from cases_dimension") == "21200"
+    assert loaded.admin("select count(*) from public.cases_dimension") == "21200"
 
 
 def test_the_steps_of_the_readme_lead_to_the_classic_query(loaded: Project) -> None:
@@ -166,7 +166,7 @@ def test_psql_opens_in_the_container_as_the_loader(loaded: Project) -> None:
 
 
 def test_up_again_loads_nothing_new(loaded: Project) -> None:
-    before = loaded.admin("select count(*), max(xmin::text::bigint) from cases_fact")
+    before = loaded.admin("select count(*), max(xmin::text::bigint) from public.cases_fact")
     assert loaded.compose("up", "--detach", "--wait", "db").returncode == 0
     status = loaded.compose("run", "--rm", "-T", "etl", "status")
     assert "21200 reports; database postgres_db on db" in status.stdout
@@ -174,7 +174,7 @@ def test_up_again_loads_nothing_new(loaded: Project) -> None:
     assert loaded.compose("up", "-d").returncode == 0
     code = loaded.run("docker", "wait", "covid-etl-test-etl-1")
     assert code.stdout.strip() == "0"
-    assert loaded.admin("select count(*), max(xmin::text::bigint) from cases_fact") == before
+    assert loaded.admin("select count(*), max(xmin::text::bigint) from public.cases_fact") == before
     assert "57 unchanged" in loaded.compose("logs", "etl").stdout
 
 
@@ -284,7 +284,7 @@ def test_passwords_from_files_and_other_names(tmp_path: Path) -> None:
         assert made.compose("up", "--detach", "--wait", "db").returncode == 0
         found = made.compose("run", "--rm", "-T", "etl", "load", "--source", "snapshot", "--locations", "vi")
         assert found.returncode == 0, found.stderr
-        assert made.admin("select count(*) from cases_fact") == "357"
+        assert made.admin("select count(*) from public.cases_fact") == "357"
         assert inspect("covid_etl_other_name", "{{json .State.Running}}") is True
         shown = json.dumps(inspect("covid_etl_other_name", "{{json .Config.Env}}"))
         assert "hush" not in shown

@@ -49,7 +49,7 @@ def test_the_whole_history_over_http(api: Api, command: Command) -> None:
     found = command.json("--source", api.url)
     assert (found["returncode"], found["rows"]["cases_dimension"]["inserted"]) == (0, 21200)
     assert found["source"] == api.url
-    query = "select count(*), count(*) filter (where location_id = 0) from cases_dimension"
+    query = "select count(*), count(*) filter (where location_id = 0) from public.cases_dimension"
     assert rows(command.dsn, query) == [(21200, 420)]
     assert sorted(api.requests) == sorted([*snapshot_addresses(), "states.json"])
 
@@ -66,7 +66,7 @@ def test_a_run_that_is_terminated_is_closed_and_the_next_does_the_rest(api: Api,
     api.answers[f"states/wa/{DAY}.json"] = slow
     arguments = ("load", "--date", DAY, "--source", api.url, "--locations", "us,wa", "--json", "--jobs", "1")
     process = command.start(*arguments)
-    while not rows(command.dsn, "select from cases_fact"):
+    while not rows(command.dsn, "select from public.cases_fact"):
         time.sleep(0.05)
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -103,7 +103,7 @@ def test_a_terminal_sees_a_progress_line_unless_it_declines(dsn: str, tmp_path: 
 
 
 def test_psql_opens_the_database_in_use_with_its_exit_code(command: Command) -> None:
-    result = command("psql", "--", "-XAtc", "select count(*) from location_dimension")
+    result = command("psql", "--", "-XAtc", "select count(*) from public.location_dimension")
     assert (result.returncode, result.stdout) == (0, "57\n")
     assert command("psql", "--", "-Xc", "select 1/0", "-v", "ON_ERROR_STOP=1").returncode == 1
 
@@ -124,7 +124,7 @@ def test_the_embedded_server_serves_where_nothing_is_configured(command: Command
     try:
         result = command("load", "--source", "snapshot", "--locations", "us", **environ)
         assert result.returncode == 0, result.stderr
-        count = command("psql", "--", "-XAtc", "select count(*) from cases_dimension", **environ)
+        count = command("psql", "--", "-XAtc", "select count(*) from public.cases_dimension", **environ)
         assert count.stdout == "420\n"
     finally:
         shutil.rmtree(home)

@@ -14,7 +14,7 @@ from etl.cli import commands as cli
 from etl.cli import options
 from etl.config import ROOT
 from etl.database import connection as database
-from etl.database.connection import fetch_all
+from etl.database.connection import execute, fetch_all
 from etl.errors import ExitCode, first
 from tests.cli import Cli
 from tests.conftest import FEW, Command
@@ -110,7 +110,7 @@ def test_a_make_target_of_the_pages_is_there(line: str) -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load export report test test-all test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
+    targets = "load export report test test-all test-faults soak test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 
@@ -149,6 +149,7 @@ def test_the_query_that_joins_the_facts_is_the_classic_one() -> None:
 
 def test_the_queries_of_the_pages_run(loaded_dsn: str) -> None:
     with database.connect(config.Database(loaded_dsn)) as conn:
+        execute(conn, "set search_path = public")
         found = {name: [fetch_all(conn, query) for query in blocks("sql", page)] for name, page in PAGES.items()}
         (past,) = blocks("sql", PAGES["docs/tables.md"])
         assert len(fetch_all(conn, past.replace("now() - interval '1 day'", "now()"))) == 7

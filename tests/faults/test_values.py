@@ -117,7 +117,9 @@ def test_hostile_values_are_the_outcome_of_their_own_document(
     assert [(what, found[code]) for code, (what, *_) in zip(CODES, HOSTILE, strict=False)] == [
         (what, outcome) for what, _, _, outcome in HOSTILE
     ]
-    in_star = rows(cli.dsn, "select location_code from cases_dimension join location_dimension using (location_id)")
+    in_star = rows(
+        cli.dsn, "select location_code from public.cases_dimension join public.location_dimension using (location_id)"
+    )
     assert {code for (code,) in in_star} == {code for code in CODES if found[code] == LOADED}
     assert len(first["drift"]) < 20
     assert rows(cli.dsn, "select count(*) from ops.drift")[0][0] < 20
@@ -135,7 +137,7 @@ def test_hostile_values_are_the_outcome_of_their_own_document(
     second = cli.json(*load)
     assert (second["exit_code"], second["documents"]["loaded"]) == (0, len(CODES))
     assert cli("replay").returncode == 0
-    assert set(rows(cli.dsn, "select total_cases from cases_fact")) == {(6,)}
+    assert set(rows(cli.dsn, "select total_cases from public.cases_fact")) == {(6,)}
 
 
 FORGED = "x\x1b[2J\u202e\n2021-03-08T06:00:01Z INFO run ended status=ok"
@@ -166,9 +168,9 @@ def test_a_build_time_of_the_future_orders_nothing(warehouse: Warehouse) -> None
         warehouse.publish(address_of("CA"), content)
         outcomes += counted(warehouse.load())
     assert outcomes == ["loaded", "loaded", "stale"]
-    assert warehouse.rows("select total_cases from cases_fact") == [(1,)]
+    assert warehouse.rows("select total_cases from public.cases_fact") == [(1,)]
     # The record of definitions and of drift is no more frozen than the figures.
-    assert warehouse.rows("select name from field_definitions_dimension where is_current") == [("Title 1",)]
+    assert warehouse.rows("select name from public.field_definitions_dimension where is_current") == [("Title 1",)]
     ended = "select path, ended_at is not null from ops.drift where signal = 'shape' order by drift_id"
     assert warehouse.rows(ended) == [("data.new0", True), ("data.new1", False)]
 
@@ -189,7 +191,7 @@ def test_a_build_time_of_the_future_orders_nothing(warehouse: Warehouse) -> None
 def test_impossible_metadata_of_a_location_changes_nothing(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture, change: Json, said: str
 ) -> None:
-    query = "select name, population, sites from location_dimension order by 1"
+    query = "select name, population, sites from public.location_dimension order by 1"
     before = warehouse.rows(query)
     content = json.loads(snapshot("states.json"))
     (california,) = (state for state in content["data"] if state["state_code"] == "CA")

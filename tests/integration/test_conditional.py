@@ -91,7 +91,7 @@ def asked_in_full(subscriber: Subscriber, **options: Any) -> bool:
 def test_a_filtered_load_is_followed_by_a_full_one(subscriber: Subscriber) -> None:
     subscriber.load(first_day=date(2021, 1, 2))
     assert asked_in_full(subscriber)
-    assert fetch_all(subscriber.conn, "select count(*) from cases_fact") == [(5,)]
+    assert fetch_all(subscriber.conn, "select count(*) from public.cases_fact") == [(5,)]
 
 
 def test_a_rejected_document_is_asked_for_in_full(subscriber: Subscriber) -> None:
@@ -127,7 +127,7 @@ def test_after_a_single_day_changed_something_the_history_is_asked_for_in_full(s
     subscriber.api.answers["states/ca/2021-01-02.json"] = single
     subscriber.load(day=date(2021, 1, 2))
     assert asked_in_full(subscriber)
-    assert fetch_all(subscriber.conn, "select total_cases from cases_fact order by 1") == [
+    assert fetch_all(subscriber.conn, "select total_cases from public.cases_fact order by 1") == [
         (10,), (20,), (30,), (40,), (50,),
     ]  # fmt: skip
 

@@ -21,29 +21,29 @@ from tests.conftest import administrator
 
 def test_a_transaction_commits_and_a_failed_one_does_not(conn: Connection) -> None:
     with transaction(conn), conn.cursor() as cursor:
-        cursor.execute("create table t (n int)")
+        cursor.execute("create table public.t (n int)")
     with pytest.raises(psycopg2.DataError), transaction(conn), conn.cursor() as cursor:
-        cursor.execute("insert into t values (1); select 1/0")
+        cursor.execute("insert into public.t values (1); select 1/0")
     with transaction(conn, rollback=True), conn.cursor() as cursor:
-        cursor.execute("insert into t values (2)")
-    assert fetch_all(conn, "select n from t") == []
+        cursor.execute("insert into public.t values (2)")
+    assert fetch_all(conn, "select n from public.t") == []
 
 
 def test_a_transaction_within_another_is_a_savepoint(conn: Connection) -> None:
     with transaction(conn), conn.cursor() as cursor:
-        cursor.execute("create table t (n int); insert into t values (1)")
+        cursor.execute("create table public.t (n int); insert into public.t values (1)")
         with pytest.raises(psycopg2.Error), transaction(conn):
-            cursor.execute("insert into t values (2), (1/0)")
+            cursor.execute("insert into public.t values (2), (1/0)")
         with transaction(conn):
-            cursor.execute("insert into t values (3)")
+            cursor.execute("insert into public.t values (3)")
         with transaction(conn, rollback=True):
-            cursor.execute("insert into t values (4)")
-    assert fetch_all(conn, "select n from t order by n") == [(1,), (3,)]
+            cursor.execute("insert into public.t values (4)")
+    assert fetch_all(conn, "select n from public.t order by n") == [(1,), (3,)]
 
 
 def test_the_session_is_bounded_and_in_utc(conn: Connection) -> None:
     shown = [fetch_one(conn, f"show {name}")[0] for name in ("lock_timeout", "timezone", "search_path")]
-    assert shown == ["5s", "UTC", "public, pg_catalog"]
+    assert shown == ["5s", "UTC", '""']
 
 
 # --- the run lock ---
@@ -51,20 +51,19 @@ def test_the_session_is_bounded_and_in_utc(conn: Connection) -> None:
 
 def test_the_lock_says_who_holds_it_where_and_since_when(conn: Connection, dsn: str) -> None:
     with run_lock(conn, 0), database.connect(config.Database(dsn)) as other:
-        owner = database.lock_owner(other)
-        assert owner
+        owner = str(database.lock_holder(other))
         assert owner.startswith(f"pid {os.getpid()} on {os.uname().nodename} since 20")
         with (
             pytest.raises(LockedError, match=r"another run holds the lock: pid \d+ on .* since .*Z; wait"),
             run_lock(other, 0),
         ):
             pass
-    assert database.lock_owner(conn) is None
+    assert database.lock_holder(conn) is None
 
 
 def test_the_lock_of_another_database_is_not_ours(conn: Connection, empty_dsn: str) -> None:
     with database.connect(config.Database(empty_dsn)) as other, run_lock(conn, 0):
-        assert database.lock_owner(other) is None
+        assert database.lock_holder(other) is None
         with run_lock(other, 0):
             pass
 
@@ -72,7 +71,7 @@ def test_the_lock_of_another_database_is_not_ours(conn: Connection, empty_dsn: s
 def test_a_foreign_session_with_the_lock_is_named(conn: Connection, dsn: str) -> None:
     foreign = psycopg2.connect(dsn, application_name="psql")
     foreign.cursor().execute("select pg_advisory_lock(%s)", (database.RUN_LOCK,))
-    assert database.lock_owner(conn) == "a session named 'psql'"
+    assert str(database.lock_holder(conn)) == "a session named 'psql'"
     foreign.close()
 
 
@@ -182,7 +181,7 @@ def test_no_right_to_load(cli: Cli, dsn: str, ordinary_dsn: str) -> None:
 def test_a_schema_of_a_newer_version(cli: Cli, conn: Connection) -> None:
     with conn.cursor() as cursor:
         cursor.execute("insert into ops.migration (file, checksum) values ('migrations/900_later.sql', 'x')")
-    assert "made by a newer version of this program" in said(cli("load"), 2)
+    assert "of a newer version of this program" in said(cli("load"), 2)
 
 
 def test_the_lock_held_by_another_run(cli: Cli, conn: Connection) -> None:
@@ -225,6 +224,6 @@ def test_a_transaction_that_a_signal_ends_at_its_very_end_is_not_left_open(
     real = database.execute
     monkeypatch.setattr(database, "execute", execute)
     with pytest.raises(Interrupted), transaction(conn):
-        real(conn, "create table t (n int)")
+        real(conn, "create table public.t (n int)")
     assert not database.is_in_transaction(conn)
-    assert fetch_all(conn, "select to_regclass('t')") == [(None,)]
+    assert fetch_all(conn, "select to_regclass('public.t')") == [(None,)]

@@ -117,7 +117,7 @@ def definition(**changes: Any) -> Json:
 def versions(publisher: Publisher) -> list[tuple[Any, ...]]:
     return publisher.warehouse.rows(
         "select name, path, deprecated, prior_names, feeds_column, first_seen_at < last_seen_at, is_current"
-        " from field_definitions_dimension where path = 'outcomes.recovered' or path like 'outcomes.well%'"
+        " from public.field_definitions_dimension where path = 'outcomes.recovered' or path like 'outcomes.well%'"
         " order by field_definition_id"
     )
 
@@ -140,7 +140,7 @@ def test_a_changed_definition_closes_the_old_row_and_opens_a_new_one(publisher: 
         ("definition restored", "outcomes.well"),
     ]
     traced = publisher.warehouse.rows(
-        "select name, body from field_definitions_dimension join ops.document using (document_id)"
+        "select name, body from public.field_definitions_dimension join ops.document using (document_id)"
     )
     assert len(traced) == len(DEFINITIONS) + 3
     assert all(name.encode() in gzip.decompress(body) for name, body in traced)
@@ -153,7 +153,7 @@ def test_definitions_that_change_alone_are_noticed_and_traced_to_their_bytes(pub
     assert (counted(done)["unchanged"], [change.change for change in done.drift]) == (2, ["definition added"])
     ((document_id, loads),) = publisher.warehouse.rows(
         "select document_id, (select count(*) from ops.document_load as load where load.document_id ="
-        " definition.document_id) from field_definitions_dimension as definition where name = 'Recovered'"
+        " definition.document_id) from public.field_definitions_dimension as definition where name = 'Recovered'"
     )
     assert loads == 0
     assert publisher.warehouse.rows(
@@ -316,7 +316,7 @@ def test_an_alias_loads_the_renamed_documents_again_only_once(publisher: Publish
     assert counted(publisher.load(rename, rename, **meta)) == {"loaded": 2}
     publisher.values -= 1
     assert counted(publisher.load(rename, rename, **meta)) == {"unchanged": 2}
-    assert publisher.warehouse.rows("select total_cases from cases_fact order by location_id, report_date") == [
+    assert publisher.warehouse.rows("select total_cases from public.cases_fact order by location_id, report_date") == [
         (1,), (2,), (1,), (2,),
     ]  # fmt: skip
     assert events.open_rejections(publisher.warehouse.conn) == []

@@ -82,7 +82,7 @@ def in_database(dsn: str, relation: Relation) -> "Counter[Row]":
         cursor.execute(f"select * from {relation.schema}.{relation.name}")
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, each, strict=True)) for each in cursor]
-        cursor.execute("select location_id, location_code from location_dimension")
+        cursor.execute("select location_id, location_code from public.location_dimension")
         codes = dict(cursor.fetchall())
     connection.close()
     for each in rows:
@@ -176,7 +176,9 @@ def test_parquet_has_a_folder_per_location(exported: Exported) -> None:
     folders = sorted(path.name for path in (exported.folders["parquet"] / "death_fact").iterdir())
     connection = psycopg2.connect(exported.dsn)
     with connection.cursor() as cursor:
-        cursor.execute("select distinct location_code from death_fact join location_dimension using (location_id)")
+        cursor.execute(
+            "select distinct location_code from public.death_fact join public.location_dimension using (location_id)"
+        )
         assert folders == sorted(f"location_code={code}" for (code,) in cursor)
     connection.close()
     california = pq.read_table(exported.folders["parquet"] / "death_fact/location_code=CA")
@@ -332,13 +334,13 @@ def test_tables_are_the_default_and_names_choose(conn: database.Connection, tmp_
 
 def test_tables_of_others_are_not_exported(conn: database.Connection) -> None:
     before = catalogue(conn)
-    conn.cursor().execute("create table notes (text text); create view public.a_fact as select 1 as one")
+    conn.cursor().execute("create table public.notes (text text); create view public.a_fact as select 1 as one")
     assert catalogue(conn) == before
 
 
 def test_all_of_it_is_of_one_moment(dsn: str, tmp_path: Path) -> None:
     gate = "create view mart.gate as select 1 as one from pg_advisory_lock(42)"
-    later = "create view mart.later as select full_name from (select name as full_name from location_dimension) as n"
+    later = "create view mart.later as select full_name from (select name as full_name from public.location_dimension) as n"
     with database.connect(config.Database(dsn)) as conn, administrator(dsn) as other:
         conn.cursor().execute(f"{gate}; {later}")
         other.execute("select pg_advisory_lock(42)")
@@ -346,7 +348,7 @@ def test_all_of_it_is_of_one_moment(dsn: str, tmp_path: Path) -> None:
         writer.start()
         while not waiting(other):
             pass
-        other.execute("update location_dimension set name = name || ' anew'; select pg_advisory_unlock(42)")
+        other.execute("update public.location_dimension set name = name || ' anew'; select pg_advisory_unlock(42)")
         writer.join()
     assert "anew" not in (tmp_path / "x/later.csv").read_text()
     assert "Wyoming" in (tmp_path / "x/later.csv").read_text()
@@ -515,7 +517,7 @@ def test_no_text_of_an_export_is_a_formula_but_in_parquet_all_is_as_published(
     for number, text in enumerate(texts):
         database.execute(
             conn,
-            "insert into field_definitions_dimension (endpoint_kind, name, path, deprecated, prior_names, first_seen_at,"
+            "insert into public.field_definitions_dimension (endpoint_kind, name, path, deprecated, prior_names, first_seen_at,"
             " last_seen_at, build_time, location_code, document_id)"
             " values ('state', %s, %s, false, '{}', now(), now(), now(), 'CA', 0)",
             (text, str(number)),

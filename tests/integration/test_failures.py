@@ -34,14 +34,14 @@ def failing_inserts(warehouse: Warehouse, location_id: int, state: str) -> Itera
             "create function public.refuse() returns trigger language plpgsql as $$ begin"
             f" if new.location_id = {location_id} then raise exception 'refused' using errcode = '{state}'; end if;"
             " return new; end $$;"
-            "create trigger refuse before insert on death_fact for each row execute function public.refuse()"
+            "create trigger refuse before insert on public.death_fact for each row execute function public.refuse()"
         )
         yield
-        cursor.execute("drop trigger refuse on death_fact; drop function public.refuse()")
+        cursor.execute("drop trigger refuse on public.death_fact; drop function public.refuse()")
 
 
 def loaded(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    return warehouse.rows("select location_id, count(*) from cases_fact group by 1 order by 1")
+    return warehouse.rows("select location_id, count(*) from public.cases_fact group by 1 order by 1")
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_a_replay_that_is_allowed_to_refuse_leaves_the_event_out_until_a_later_o
         stricter.setattr(contract, "LAST_DAY", date(2021, 1, 1))
         done = replay.replay(warehouse.conn, "ca", allow_rejected=True)
         assert (counted(done), done.exit_code) == ({"loaded": 1, "rejected": 1}, 5)
-        assert warehouse.rows("select report_date::text, total_cases from cases_fact where location_id = 6") == [
-            ("2021-01-01", 5)
-        ]
+        assert warehouse.rows(
+            "select report_date::text, total_cases from public.cases_fact where location_id = 6"
+        ) == [("2021-01-01", 5)]
         assert warehouse.rows(
             "select outcome, left(reason, 21) from ops.document_load where location_id = 6 order by document_load_id"
         ) == [("loaded", None), ("refused", "data.date: 2021-01-02")]

@@ -17,11 +17,12 @@ def test_the_picture_shows_the_schema_as_it_is(conn: Connection) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "alter table death_fact add column excess_deaths bigint",
-        "drop schema mart cascade; alter table hospitalization_fact alter column cumulative_in_icu type numeric",
-        "alter table cases_fact drop constraint cases_fact_location_id_report_date_fkey",
-        "alter table cases_dimension rename column run_id to load_id",
-        "create table another_dimension (id int)",
+        "alter table public.death_fact add column excess_deaths bigint",
+        "drop schema mart cascade; drop function history.hospitalization_fact_as_of;"
+        " alter table public.hospitalization_fact alter column cumulative_in_icu type numeric",
+        "alter table public.cases_fact drop constraint cases_fact_location_id_report_date_fkey",
+        "alter table public.cases_dimension rename column run_id to load_id",
+        "create table public.another_dimension (id int)",
     ],
 )
 def test_a_change_of_table_column_or_key_makes_the_picture_out_of_date(conn: Connection, change: str) -> None:

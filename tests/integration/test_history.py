@@ -43,7 +43,7 @@ def checksums(warehouse: Warehouse) -> dict[str, str]:
     """A checksum of every row of the star and its history, times and all."""
     found = {}
     for table in TABLES:
-        for name in (table, f"history.{table}_revision"):
+        for name in (f"public.{table}", f"history.{table}_revision"):
             rows = warehouse.rows(f"select t::text from {name} as t order by 1")
             found[name] = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     return found
@@ -128,9 +128,11 @@ def test_a_replay_mends_what_was_damaged_and_leaves_other_locations_alone(wareho
     revise(warehouse)
     before = checksums(warehouse)
     with warehouse.conn.cursor() as cursor:
-        cursor.execute("delete from death_fact; update cases_fact set total_cases = 0 where location_id = 6")
+        cursor.execute(
+            "delete from public.death_fact; update public.cases_fact set total_cases = 0 where location_id = 6"
+        )
     assert counted(replay_all(warehouse, "ca")) == {"loaded": 6}
-    assert warehouse.rows("select count(*) from death_fact where location_id = 36") == [(0,)]
+    assert warehouse.rows("select count(*) from public.death_fact where location_id = 36") == [(0,)]
     replay_all(warehouse)
     assert checksums(warehouse) == before
 
@@ -150,7 +152,7 @@ def test_a_reader_sees_the_old_star_until_the_replay_commits(warehouse: Warehous
     with database.connect(config.Database(dsn)) as reader:
 
         def look(*_: object) -> None:
-            seen.extend(fetch_all(reader, "select count(*) from cases_fact"))
+            seen.extend(fetch_all(reader, "select count(*) from public.cases_fact"))
 
         replay.replay(warehouse.conn, "all", progress=look)
     assert seen == [(5,)]
@@ -159,13 +161,13 @@ def test_a_reader_sees_the_old_star_until_the_replay_commits(warehouse: Warehous
 def test_a_reader_s_long_transaction_neither_stops_a_load_nor_sees_it(warehouse: Warehouse, dsn: str) -> None:
     warehouse.history(days(5))
     with database.connect(config.Database(dsn)) as reader, database.transaction(reader):
-        count = "select count(*), sum(total_cases) from cases_fact"
+        count = "select count(*), sum(total_cases) from public.cases_fact"
         with reader.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read")
         before = fetch_all(reader, count)
         assert warehouse.history(days(9, cases__confirmed=1)).exit_code == 0
         assert fetch_all(reader, count) == before
-    assert warehouse.rows("select count(*) from cases_fact") == [(9,)]
+    assert warehouse.rows("select count(*) from public.cases_fact") == [(9,)]
 
 
 def test_the_order_of_locations_does_not_matter(warehouse: Warehouse, server_dsn: str, schema_template: str) -> None:
@@ -266,7 +268,9 @@ def test_any_sequence_gives_the_last_state_and_each_state_as_of_then(
                 assert summary.exit_code == 0
                 once = Warehouse(fresh, tmp_path / "once")
                 with fresh.cursor() as cursor:
-                    cursor.execute("truncate ops.run, ops.document, ops.document_load, cases_dimension cascade")
+                    cursor.execute(
+                        "truncate ops.run, ops.document, ops.document_load, public.cases_dimension cascade"
+                    )
                 once.publish(ADDRESS, encode(state_history("CA", state)))
                 run(fresh, LoadOptions(source=str(once.folder), locations="ca"), {})
                 assert star(conn) == star(fresh)

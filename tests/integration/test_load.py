@@ -50,7 +50,7 @@ def test_a_document_is_loaded_with_every_column(warehouse: Warehouse) -> None:
     for number, metric in enumerate(STATE.metrics, start=1):
         where = f"and test_id = {metric.test.test_id}" if metric.test else ""
         found = warehouse.rows(
-            f"select {', '.join(metric.columns)} from {metric.table}"
+            f"select {', '.join(metric.columns)} from public.{metric.table}"
             f" where location_id = 6 and report_date = '2021-01-01' {where}"
         )
         assert found == [tuple(number * 10 + offset for offset in range(len(metric.columns)))]
@@ -114,9 +114,9 @@ def test_an_older_build_is_stale_and_not_loaded_unless_forced(warehouse: Warehou
     warehouse.publish(CALIFORNIA, state_history("CA", days(3), "2021-01-01T00:00:00Z"))
     summary = warehouse.load()
     assert (counted(summary), summary.exit_code) == ({"stale": 1}, 0)
-    assert warehouse.rows("select count(*) from death_fact") == [(2,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(2,)]
     assert counted(warehouse.load(force=True)) == {"loaded": 1}
-    assert warehouse.rows("select count(*) from death_fact") == [(3,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(3,)]
 
 
 # --- revisions ---
@@ -124,13 +124,13 @@ def test_an_older_build_is_stale_and_not_loaded_unless_forced(warehouse: Warehou
 
 def test_a_revised_value_moves_the_old_row_to_the_history(warehouse: Warehouse) -> None:
     warehouse.history(days(3))
-    first = warehouse.rows("select known_from from cases_fact where report_date = '2021-01-02'")[0][0]
+    first = warehouse.rows("select known_from from public.cases_fact where report_date = '2021-01-02'")[0][0]
     revised = days(3)
     revised["2021-01-02"] = {"cases__total": 21, "cases__confirmed": 20}
     summary = warehouse.history(revised)
     assert (summary.rows["cases_fact"].updated, summary.rows["cases_fact"].unchanged) == (1, 2)
     assert (summary.rows["death_fact"].updated, summary.revisions) == (0, 1)
-    now = "select total_cases, confirmed_cases, known_from from cases_fact where report_date = '2021-01-02'"
+    now = "select total_cases, confirmed_cases, known_from from public.cases_fact where report_date = '2021-01-02'"
     ((total, confirmed, known_from),) = warehouse.rows(now)
     assert (total, confirmed) == (21, 20)
     assert warehouse.rows(
@@ -146,13 +146,13 @@ def test_the_report_says_which_run_and_document_changed_any_of_its_rows_last(war
     revised = days(2)
     revised["2021-01-02"]["tests__pcr__people__total"] = 7
     second = warehouse.history(revised)
-    assert warehouse.rows("select run_id from cases_dimension order by report_date") == [
+    assert warehouse.rows("select run_id from public.cases_dimension order by report_date") == [
         (first.run_id,),
         (second.run_id,),
     ]
     stamped = warehouse.rows(
         "select report.known_from = load.known_at, report.document_id = load.document_id"
-        " from cases_dimension as report join ops.document_load as load using (run_id)"
+        " from public.cases_dimension as report join ops.document_load as load using (run_id)"
     )
     assert stamped == [(True, True)] * 2
     assert warehouse.rows(
@@ -167,11 +167,11 @@ def test_a_withdrawn_day_leaves_the_facts_and_comes_back_as_an_insert(warehouse:
     summary = warehouse.history(without)
     assert {n.withdrawn for n in summary.rows.values()} == {1}
     for table in TABLES:
-        assert warehouse.rows(f"select count(*) from {table} where report_date = '2021-01-07'") == [(0,)]
+        assert warehouse.rows(f"select count(*) from public.{table} where report_date = '2021-01-07'") == [(0,)]
         assert warehouse.rows(f"select change, changed_columns from history.{table}_revision") == [("withdrawn", [])]
     again = warehouse.history(without | {"2021-01-07": returning})
     assert {n.inserted for n in again.rows.values()} == {1}
-    returned = warehouse.rows("select known_from = (select max(known_at) from ops.document_load) from cases_fact"
+    returned = warehouse.rows("select known_from = (select max(known_at) from ops.document_load) from public.cases_fact"
                               " where report_date = '2021-01-07'")  # fmt: skip
     assert returned == [(True,)]
 
@@ -183,14 +183,14 @@ def test_a_history_that_lacks_more_than_a_tenth_of_the_known_days_is_rejected_un
     summary = warehouse.history(days(17))
     assert (counted(summary), summary.exit_code) == ({"rejected": 1}, 5)
     assert summary.rejected[0].reason.startswith("data: 3 of 20 known days are missing")
-    assert warehouse.rows("select count(*) from death_fact") == [(20,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(20,)]
     assert counted(warehouse.load(allow_withdrawals=True)) == {"loaded": 1}
     # A content that was loaded keeps its data hash, also when it comes back and is rejected.
     warehouse.history(days(20))
     assert counted(warehouse.history(days(17))) == {"rejected": 1}
     assert warehouse.rows("select count(*) from ops.document where data_hash is null") == [(0,)]
     warehouse.load(allow_withdrawals=True)
-    assert warehouse.rows("select count(*) from death_fact") == [(17,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(17,)]
 
 
 def test_a_range_of_the_history_withdraws_nothing_outside_itself(warehouse: Warehouse) -> None:
@@ -198,25 +198,25 @@ def test_a_range_of_the_history_withdraws_nothing_outside_itself(warehouse: Ware
     bounds = {"first_day": date(2021, 1, 18), "last_day": date(2021, 1, 20), "allow_withdrawals": True}
     summary = warehouse.history(days(18), **bounds)
     assert summary.rows["cases_fact"].withdrawn == 2
-    assert warehouse.rows("select count(*), max(report_date)::text from cases_fact") == [(18, "2021-01-18")]
+    assert warehouse.rows("select count(*), max(report_date)::text from public.cases_fact") == [(18, "2021-01-18")]
 
 
 def test_a_range_loads_only_its_days(warehouse: Warehouse) -> None:
     summary = warehouse.history(days(9), first_day=date(2021, 1, 3), last_day=date(2021, 1, 5))
     assert (summary.first_day, summary.last_day) == (date(2021, 1, 3), date(2021, 1, 5))
-    assert warehouse.rows("select report_date::text from death_fact order by 1") == [
+    assert warehouse.rows("select report_date::text from public.death_fact order by 1") == [
         ("2021-01-03",), ("2021-01-04",), ("2021-01-05",),
     ]  # fmt: skip
     # What was filtered is not taken for the whole.
     assert counted(warehouse.load()) == {"loaded": 1}
-    assert warehouse.rows("select count(*) from death_fact") == [(9,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(9,)]
 
 
 def test_a_range_with_one_end_is_open_at_the_other(warehouse: Warehouse) -> None:
     warehouse.history(days(9), first_day=date(2021, 1, 8))
-    assert warehouse.rows("select count(*) from death_fact") == [(2,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(2,)]
     warehouse.load(last_day=date(2021, 1, 2))
-    assert warehouse.rows("select count(*) from death_fact") == [(4,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(4,)]
 
 
 # --- single days ---
@@ -228,9 +228,9 @@ def test_a_single_day_revises_its_report_and_withdraws_no_other(warehouse: Wareh
     warehouse.publish("states/ca/2021-01-02.json", document(revised))
     summary = warehouse.load(day=date(2021, 1, 2))
     assert counted(summary) == {"loaded": 1}
-    assert warehouse.rows("select total_cases from cases_fact order by report_date") == [(10,), (21,), (30,)]
+    assert warehouse.rows("select total_cases from public.cases_fact order by report_date") == [(10,), (21,), (30,)]
     # A kind of test of which nothing is published any more is withdrawn, within the day.
-    assert warehouse.rows("select report_date::text, test_id from testing_detail_fact order by 1, 2") == [
+    assert warehouse.rows("select report_date::text, test_id from public.testing_detail_fact order by 1, 2") == [
         ("2021-01-01", 5), ("2021-01-01", 7), ("2021-01-02", 7), ("2021-01-03", 5), ("2021-01-03", 7),
     ]  # fmt: skip
 
@@ -240,7 +240,7 @@ def test_after_a_single_day_the_same_history_is_not_unchanged_but_loads_again(wa
     warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", "CA", cases__total=21)))
     warehouse.load(day=date(2021, 1, 2))
     assert counted(warehouse.load()) == {"loaded": 1}
-    assert warehouse.rows("select total_cases from cases_fact order by report_date") == [(10,), (20,), (30,)]
+    assert warehouse.rows("select total_cases from public.cases_fact order by report_date") == [(10,), (20,), (30,)]
 
 
 def test_a_single_day_that_only_confirms_leaves_the_history_unchanged(warehouse: Warehouse) -> None:
@@ -257,7 +257,7 @@ def test_a_day_that_is_not_published_withdraws_nothing_and_exits_4(warehouse: Wa
     (warehouse.folder / CALIFORNIA).unlink()
     summary = warehouse.load(day=date(2021, 1, 2))
     assert (counted(summary), summary.exit_code) == ({"not_published": 1}, 4)
-    assert warehouse.rows("select count(*) from death_fact") == [(3,)]
+    assert warehouse.rows("select count(*) from public.death_fact") == [(3,)]
 
 
 def test_a_day_published_in_one_location_of_two_exits_0(warehouse: Warehouse) -> None:
@@ -293,7 +293,7 @@ def test_a_broken_document_is_kept_once_and_does_not_stop_the_others(warehouse: 
         summary = warehouse.load(locations="ca,ny")
         assert summary.exit_code == 5
         assert (summary.status, summary.rejected[0].location) == ("partial", "CA")
-    assert warehouse.rows("select location_id, count(*) from cases_fact group by 1") == [(36, 2)]
+    assert warehouse.rows("select location_id, count(*) from public.cases_fact group by 1") == [(36, 2)]
     kept = warehouse.rows(
         "select reason, size_bytes, data_hash from ops.document_load join ops.document using (document_id)"
         " where outcome = 'rejected'"
@@ -309,7 +309,7 @@ def test_a_mended_document_loads(warehouse: Warehouse) -> None:
     warehouse.publish(CALIFORNIA, broken)
     assert warehouse.load().exit_code == 5
     assert warehouse.history(days(2)).exit_code == 0
-    assert warehouse.rows("select count(*) from cases_fact") == [(2,)]
+    assert warehouse.rows("select count(*) from public.cases_fact") == [(2,)]
 
 
 def test_a_missing_history_is_a_failure(warehouse: Warehouse) -> None:
@@ -383,13 +383,13 @@ def states_json(population: int) -> Json:
 def test_a_load_without_dates_updates_the_locations_with_their_provenance(warehouse: Warehouse) -> None:
     warehouse.publish("states.json", states_json(40_000_000))
     warehouse.history(days(1))
-    query = "select population, sites from location_dimension where location_code = 'CA'"
+    query = "select population, sites from public.location_dimension where location_code = 'CA'"
     assert warehouse.rows(query) == [(40_000_000, [{"url": "https://example.org/[…]", "label": "primary"}])]
     recorded = "select address, location_id from ops.document_load where address = 'states.json'"
     assert warehouse.rows(recorded) == [("states.json", None)]
-    before = warehouse.rows("select ctid::text, xmin::text, * from location_dimension")
+    before = warehouse.rows("select ctid::text, xmin::text, * from public.location_dimension")
     warehouse.load()
-    assert warehouse.rows("select ctid::text, xmin::text, * from location_dimension") == before
+    assert warehouse.rows("select ctid::text, xmin::text, * from public.location_dimension") == before
     assert len(warehouse.rows(recorded)) == 1
 
 
@@ -402,7 +402,9 @@ def test_trouble_with_the_metadata_is_a_warning_only(warehouse: Warehouse, conte
 def test_a_load_of_days_leaves_the_metadata_alone(warehouse: Warehouse) -> None:
     warehouse.publish("states.json", states_json(40_000_000))
     warehouse.history(days(1), first_day=date(2021, 1, 1))
-    assert warehouse.rows("select population from location_dimension where location_code = 'CA'") == [(39283497,)]
+    assert warehouse.rows("select population from public.location_dimension where location_code = 'CA'") == [
+        (39283497,)
+    ]
 
 
 # --- dry run ---
@@ -412,7 +414,13 @@ def test_a_dry_run_counts_everything_and_writes_nothing(warehouse: Warehouse) ->
     warehouse.history(days(5))
     everything = {
         table: warehouse.rows(f"select * from {table} order by 1, 2")
-        for table in (*TABLES, "ops.run", "ops.document", "ops.document_load", "location_dimension")
+        for table in (
+            *(f"public.{table}" for table in TABLES),
+            "ops.run",
+            "ops.document",
+            "ops.document_load",
+            "public.location_dimension",
+        )
     }
     warehouse.publish("states.json", states_json(1))
     summary = warehouse.history(days(9, cases__confirmed=1), dry_run=True)
@@ -460,10 +468,10 @@ def test_a_run_left_open_by_a_killed_process_is_closed_as_interrupted(warehouse:
 
 def test_a_document_that_the_database_refuses_leaves_nothing(warehouse: Warehouse) -> None:
     with warehouse.conn.cursor() as cursor:
-        cursor.execute("alter table death_fact add constraint no_more check (false)")
+        cursor.execute("alter table public.death_fact add constraint no_more check (false)")
     assert "no_more" in warehouse.history(days(1)).failed[0].reason
     assert warehouse.rows("select status, exit_code from ops.run") == [("failed", 1)]
-    for table in (*TABLES, "ops.document", "ops.document_load"):
+    for table in (*(f"public.{table}" for table in TABLES), "ops.document", "ops.document_load"):
         assert warehouse.rows(f"select count(*) from {table}") == [(0,)], table
 
 
@@ -517,7 +525,7 @@ def test_any_text_survives_copy(conn: Connection, texts: list[str | None]) -> No
 def test_any_time_that_loads_is_read_back(warehouse: Warehouse, instant: str) -> None:
     warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": {"meta__updated": instant}}, instant))
     assert counted(warehouse.load()) == {"loaded": 1}
-    (stored,) = warehouse.rows("select updated_at, source_built_at from cases_dimension")
+    (stored,) = warehouse.rows("select updated_at, source_built_at from public.cases_dimension")
     assert stored == (datetime.fromisoformat(instant), datetime.fromisoformat(instant))
 
 

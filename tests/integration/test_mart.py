@@ -83,17 +83,17 @@ class Star:
 
 
 def read(conn: Connection) -> Star:
-    places = {row["location_id"]: row for row in dicts(conn, "select * from location_dimension")}
-    kinds = {row["test_id"]: row for row in dicts(conn, "select * from test_dimension")}
+    places = {row["location_id"]: row for row in dicts(conn, "select * from public.location_dimension")}
+    kinds = {row["test_id"]: row for row in dicts(conn, "select * from public.test_dimension")}
     reports: dict[Key, Row] = {}
     details: dict[Key, Row] = defaultdict(dict)
     for table in (REPORT_TABLE, *(table for table in TABLES if table not in (REPORT_TABLE, DETAIL_TABLE))):
-        for row in dicts(conn, f"select * from {table}"):
+        for row in dicts(conn, f"select * from public.{table}"):
             key = (places[row["location_id"]]["location_code"], row["report_date"])
             if table != REPORT_TABLE:
                 del row["known_from"]
             reports.setdefault(key, {name: places[row["location_id"]][name] for name in PLACE}).update(row)
-    for row in dicts(conn, f"select * from {DETAIL_TABLE}"):
+    for row in dicts(conn, f"select * from public.{DETAIL_TABLE}"):
         kind = kinds[row["test_id"]]
         if kind["result"] != "negative":
             key = (places[row["location_id"]]["location_code"], row["report_date"])
@@ -296,15 +296,18 @@ def grades(row: Row) -> Doubts:
 
 
 def revision_history(star: Star) -> Iterator[Row]:
-    kinds = {row["test_id"]: row for row in dicts(star.conn, "select * from test_dimension")}
-    codes = {row["location_id"]: row["location_code"] for row in dicts(star.conn, "select * from location_dimension")}
+    kinds = {row["test_id"]: row for row in dicts(star.conn, "select * from public.test_dimension")}
+    codes = {
+        row["location_id"]: row["location_code"]
+        for row in dicts(star.conn, "select * from public.location_dimension")
+    }
     for fact in TABLES:
         if fact == REPORT_TABLE:
             continue
         old_rows = dicts(star.conn, f"select * from history.{fact}_revision")
         versions = {
             (row["location_id"], row["report_date"], row.get("test_id"), row["known_from"]): row
-            for row in (*old_rows, *dicts(star.conn, f"select * from {fact}"))
+            for row in (*old_rows, *dicts(star.conn, f"select * from public.{fact}"))
         }
         for old in old_rows:
             key = (old["location_id"], old["report_date"], old.get("test_id"))
@@ -330,12 +333,12 @@ Series = dict[date, int | None]
 
 
 def calculated_differences(star: Star) -> Iterator[Row]:
-    places = {row["location_id"]: row for row in dicts(star.conn, "select * from location_dimension")}
+    places = {row["location_id"]: row for row in dicts(star.conn, "select * from public.location_dimension")}
     metrics = {metric.label: metric for metric in (*NATION.metrics, *STATE.metrics) if metric.calculated}
     for metric in metrics.values():
         where = f"where test_id = {metric.test.test_id}" if metric.test else ""
         by_place: dict[int, list[Row]] = defaultdict(list)
-        for row in dicts(star.conn, f"select * from {metric.table} {where}"):
+        for row in dicts(star.conn, f"select * from public.{metric.table} {where}"):
             by_place[row["location_id"]].append(row)
         for location_id, rows in by_place.items():
             series = {row["report_date"]: row[metric.measure] for row in rows}

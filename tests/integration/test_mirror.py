@@ -178,7 +178,7 @@ def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
     assert made.counts == {"written": 58}
     assert DirectorySource(tmp_path, "x").fetch("us/daily.json").body == snapshot("us/daily.json")
     assert run(conn, LoadOptions(source=str(tmp_path), locations="us,vi"), {}).exit_code == 0
-    assert fetch_all(conn, "select count(*) from cases_fact") == [(777,)]
+    assert fetch_all(conn, "select count(*) from public.cases_fact") == [(777,)]
 
 
 def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path) -> None:

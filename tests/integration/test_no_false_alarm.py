@@ -30,7 +30,7 @@ def star(conn: Connection, selection: str) -> dict[str, list[tuple[object, ...]]
         columns = ", ".join((*key_columns(table), *value_columns(table)))
         found[table] = fetch_all(
             conn,
-            f"select location_code, {columns} from {table} join location_dimension using (location_id)"
+            f"select location_code, {columns} from public.{table} join public.location_dimension using (location_id)"
             f" where location_code = any(string_to_array(upper('{selection}'), ',')) order by 1, 2, 3",
         )
     return found
@@ -41,7 +41,7 @@ def test_the_shipped_history_raises_no_alarm(loaded_dsn: str) -> None:
         assert alarms(conn) == [(0,)]
         assert fetch_all(
             conn,
-            "select endpoint_kind, count(*), count(path), count(feeds_column) from field_definitions_dimension"
+            "select endpoint_kind, count(*), count(path), count(feeds_column) from public.field_definitions_dimension"
             " where is_current group by 1 order by 1",
         ) == [("nation", 16, 14, 7), ("state", 16, 14, 14)]
 

@@ -237,7 +237,7 @@ def test_every_state_is_compared_with_the_nation(loaded: Connection, contents: d
 
 
 def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection, html: str) -> None:
-    codes = {code for (code,) in fetch_all(loaded, "select location_code from location_dimension")}
+    codes = {code for (code,) in fetch_all(loaded, "select location_code from public.location_dimension")}
     (areas,) = re.findall(r"grid-template-areas: (.*?);", html)
     rows = [row.split() for row in re.findall(r'"(.*?)"', areas)]
     tiles = [code for row in rows for code in row if code != "."]
@@ -365,7 +365,7 @@ def test_text_of_the_database_is_escaped(warehouse: Warehouse) -> None:
     warehouse.history(days(10))
     hostile = "</script><!--<script><img src=x onerror=alert(1)> & \u2028 \"Cali'"
     with warehouse.conn.cursor() as cursor:
-        cursor.execute("update location_dimension set name = %s where location_code = 'CA'", (hostile,))
+        cursor.execute("update public.location_dimension set name = %s where location_code = 'CA'", (hostile,))
         cursor.execute("update ops.run set source = %s", (hostile,))
     html = rendered(warehouse.conn)
     assert embedded(html)["locations"]["CA"]["name"] == hostile

@@ -30,11 +30,11 @@ def load(warehouse: Warehouse, *values: Any, **options: Any) -> Any:
 
 
 def totals(warehouse: Warehouse) -> list[Any]:
-    return [value for (value,) in warehouse.rows("select total_cases from cases_fact order by report_date")]
+    return [value for (value,) in warehouse.rows("select total_cases from public.cases_fact order by report_date")]
 
 
 def star(warehouse: Warehouse) -> dict[str, Any]:
-    tables = [*TABLES, *(f"history.{table}_revision" for table in TABLES)]
+    tables = [*(f"public.{table}" for table in TABLES), *(f"history.{table}_revision" for table in TABLES)]
     return {table: warehouse.rows(f"select * from {table} order by 1, 2, 3, known_from") for table in tables}
 
 

@@ -157,7 +157,7 @@ def the_new_name_is_accepted(tour: Tour) -> None:
     assert [each[1:3] for each in tour.drift()[2:]] == [("definition renamed", "infections.confirmed")] * 2
     assert tour.waiting()[1:] == ([], [])
     assert tour.rows(
-        "select endpoint_kind, path, feeds_column, is_current from field_definitions_dimension"
+        "select endpoint_kind, path, feeds_column, is_current from public.field_definitions_dimension"
         " where name = 'Confirmed Cases' order by 1, 2"
     ) == [
         ("nation", "cases.confirmed", None, False),
@@ -218,7 +218,7 @@ def states_become_224(tour: Tour) -> None:
     reason = "data.states of 2021-03-07 is 224: there are 56 states and territories"
     assert (done["returncode"], [each["reason"] for each in done["rejected"]]) == (5, [reason])
     assert reason in (tour.receiver.taken() or "")
-    assert tour.rows("select states_reporting from cases_dimension where location_id = 0") == [(56,)] * 3
+    assert tour.rows("select states_reporting from public.cases_dimension where location_id = 0") == [(56,)] * 3
     # Passed over, the rest of the document loads, and what is known of the day stays.
     tour.nation[1]["infections"]["total"]["value"] = 105
     tour.publish()
@@ -250,7 +250,7 @@ def a_field_is_deprecated(tour: Tour) -> None:
     done = tour.load()
     assert (done["returncode"], [each["change"] for each in done["drift"]]) == (0, ["definition deprecated"] * 2)
     assert tour.rows(
-        "select deprecated, is_current from field_definitions_dimension where path = 'outcomes.recovered'"
+        "select deprecated, is_current from public.field_definitions_dimension where path = 'outcomes.recovered'"
         " and endpoint_kind = 'state' order by 1"
     ) == [(False, False), (True, True)]
     assert "definition deprecated: outcomes.recovered" in (tour.receiver.taken() or "")

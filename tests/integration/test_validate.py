@@ -106,7 +106,7 @@ def test_a_fall_that_the_source_did_not_report_is_found(conn: Connection, tmp_pa
 def test_what_differs_from_our_own_calculation_is_listed(few_copy: str) -> None:
     with database.connect(config.Database(few_copy)) as conn, conn.cursor() as cursor:
         cursor.execute(
-            "update testing_detail_fact set change_from_prior_day = 7"
+            "update public.testing_detail_fact set change_from_prior_day = 7"
             " where location_id = 6 and report_date = '2021-01-02' and test_id = 2"
         )
         found = fetch_all(
@@ -146,52 +146,55 @@ def before(revised: Connection) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("damage", "check"),
     [
-        ("delete from death_fact where location_id = 6 and report_date = '2021-01-02'", REQUIRED[0]),
-        ("update cases_fact set known_from = known_from - interval '1 s' where location_id = 6", REQUIRED[1]),
+        ("delete from public.death_fact where location_id = 6 and report_date = '2021-01-02'", REQUIRED[0]),
+        ("update public.cases_fact set known_from = known_from - interval '1 s' where location_id = 6", REQUIRED[1]),
         ("update history.cases_fact_revision set known_to = known_to + interval '1 s'", REQUIRED[2]),
         ("update history.cases_fact_revision set known_to = known_to - interval '1 us'", REQUIRED[3]),
-        ("update cases_dimension set states_reporting = 224 where location_id = 0", REQUIRED[4]),
-        ("delete from cases_dimension where location_id = 6 and report_date = '2021-01-02'", "missing days"),
+        ("update public.cases_dimension set states_reporting = 224 where location_id = 0", REQUIRED[4]),
+        ("delete from public.cases_dimension where location_id = 6 and report_date = '2021-01-02'", "missing days"),
         *(
             (
-                f"update {fact} set total_{each} = 100 - extract(day from report_date) where location_id = 6",
+                f"update public.{fact} set total_{each} = 100 - extract(day from report_date) where location_id = 6",
                 f"falling total of {each}",
             )
             for each, fact in (("cases", "cases_fact"), ("tests", "testing_fact"), ("deaths", "death_fact"))
         ),
         (
-            "update cases_fact set total_cases = total_cases + 5000 where location_id = 6 and report_date >= '2021-01-08'",
+            "update public.cases_fact set total_cases = total_cases + 5000 where location_id = 6 and report_date >= '2021-01-08'",
             "jumps of new cases",
         ),
         (
-            "update death_fact set total_deaths = case when report_date < '2021-01-08' then 10 else 110 end"
+            "update public.death_fact set total_deaths = case when report_date < '2021-01-08' then 10 else 110 end"
             " where location_id = 6",
             "jumps of new deaths",
         ),
         (
-            "update cases_fact set total_cases = 1000 * least(9, extract(day from report_date)) where location_id = 6",
+            "update public.cases_fact set total_cases = 1000 * least(9, extract(day from report_date)) where location_id = 6",
             "days without new cases",
         ),
         (
-            "update hospitalization_fact set currently_in_icu = 9, currently_hospitalized = 8",
+            "update public.hospitalization_fact set currently_in_icu = 9, currently_hospitalized = 8",
             "more in intensive care than in hospital",
         ),
         (
-            "update hospitalization_fact set currently_on_ventilator = 9, currently_in_icu = 8",
+            "update public.hospitalization_fact set currently_on_ventilator = 9, currently_in_icu = 8",
             "more on ventilators than in intensive care",
         ),
         (
-            "update cases_fact set confirmed_cases = 1, probable_cases = 1, total_cases = 3",
+            "update public.cases_fact set confirmed_cases = 1, probable_cases = 1, total_cases = 3",
             "cases that do not add up",
         ),
         (
-            "update death_fact set confirmed_deaths = 1, probable_deaths = 1, total_deaths = 3",
+            "update public.death_fact set confirmed_deaths = 1, probable_deaths = 1, total_deaths = 3",
             "deaths that do not add up",
         ),
-        ("update cases_fact set total_cases = 7 where location_id = 0", "national figures that are not the sum"),
+        (
+            "update public.cases_fact set total_cases = 7 where location_id = 0",
+            "national figures that are not the sum",
+        ),
         *(
             (
-                f"update {table} set {column} = nullif(extract(day from report_date), 7) where location_id = 6",
+                f"update public.{table} set {column} = nullif(extract(day from report_date), 7) where location_id = 6",
                 "figures that went missing",
             )
             for table, column in (
@@ -203,18 +206,21 @@ def before(revised: Connection) -> dict[str, int]:
                 ("hospitalization_fact", "currently_on_ventilator"),
             )
         ),
-        ("update testing_fact set total_tests = location_id + 1", "national figures that are not the sum"),
-        ("update death_fact set total_deaths = location_id + 1", "national figures that are not the sum"),
+        ("update public.testing_fact set total_tests = location_id + 1", "national figures that are not the sum"),
+        ("update public.death_fact set total_deaths = location_id + 1", "national figures that are not the sum"),
         (
-            "update hospitalization_fact set currently_hospitalized = location_id + 1",
+            "update public.hospitalization_fact set currently_hospitalized = location_id + 1",
             "national figures that are not the sum",
         ),
-        ("update cases_dimension set data_quality_grade = 'F' where location_id = 6", "poor grades"),
-        ("update cases_dimension set data_quality_grade = '#REF!' where location_id = 6", "grades that are none"),
-        ("update death_fact set total_deaths_population_percent = 50", "population percents that differ"),
-        ("update cases_fact set total_cases_change_from_prior_day = 99", "changes that differ"),
-        ("update cases_fact set total_cases_seven_day_change_percent = 99", "weekly changes that differ"),
-        ("update death_fact set total_deaths_seven_day_average = 99", "averages that differ"),
+        ("update public.cases_dimension set data_quality_grade = 'F' where location_id = 6", "poor grades"),
+        (
+            "update public.cases_dimension set data_quality_grade = '#REF!' where location_id = 6",
+            "grades that are none",
+        ),
+        ("update public.death_fact set total_deaths_population_percent = 50", "population percents that differ"),
+        ("update public.cases_fact set total_cases_change_from_prior_day = 99", "changes that differ"),
+        ("update public.cases_fact set total_cases_seven_day_change_percent = 99", "weekly changes that differ"),
+        ("update public.death_fact set total_deaths_seven_day_average = 99", "averages that differ"),
     ],
 )
 def test_each_check_finds_what_it_is_for(
@@ -251,7 +257,7 @@ def test_the_command_prints_and_exits_by_the_required_checks(few_copy: str, tmp_
         "0 required failed: nothing that is loaded contradicts itself; advisory findings are"
     )
     with database.connect(config.Database(few_copy)) as conn, conn.cursor() as cursor:
-        cursor.execute("update cases_dimension set states_reporting = 224 where cases_id = 20210307")
+        cursor.execute("update public.cases_dimension set states_reporting = 224 where cases_id = 20210307")
     assert cli("check").stdout.splitlines()[-1].startswith("1 required failed; advisory findings are")
     printed = cli.json("check")
     assert (printed["returncode"], printed["exit_code"]) == (7, 7)

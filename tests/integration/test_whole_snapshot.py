@@ -11,7 +11,7 @@ import pytest
 
 from etl import config
 from etl.database import connection as database
-from etl.database.connection import Connection, fetch_all, fetch_one
+from etl.database.connection import Connection, execute, fetch_all, fetch_one
 from etl.transform.declaration import NATION, REPORT_TABLE, STATE, TABLES
 from tests.conftest import whole_only
 from tests.documents import snapshot, snapshot_addresses
@@ -89,11 +89,11 @@ def loaded_cells(conn: Connection) -> dict[Cell, Any]:
         kind, join = ("null", "")
         if table == "testing_detail_fact":
             kind = "test_type || '.' || unit || '.' || result"
-            join = "join test_dimension using (test_id)"
+            join = "join public.test_dimension using (test_id)"
         with conn.cursor() as cursor:
             cursor.execute(
-                f"select location_code, report_date::text, {kind}, {table}.* from {table}"
-                f" join location_dimension using (location_id) {join}"
+                f"select location_code, report_date::text, {kind}, {table}.* from public.{table}"
+                f" join public.location_dimension using (location_id) {join}"
             )
             assert cursor.description
             names = [column.name for column in cursor.description][3:]
@@ -106,7 +106,7 @@ def loaded_cells(conn: Connection) -> dict[Cell, Any]:
 
 def test_every_published_value_is_in_the_database_and_nothing_else(loaded: Connection) -> None:
     published, found = published_cells(loaded), loaded_cells(loaded)
-    (reports,) = fetch_one(loaded, "select count(*) from cases_dimension")
+    (reports,) = fetch_one(loaded, "select count(*) from public.cases_dimension")
     assert len(published) > reports * 20
     assert published.keys() - found.keys() == set()
     assert found.keys() - published.keys() == set()
@@ -131,7 +131,7 @@ def test_every_descriptive_value_is_in_the_database(loaded: Connection) -> None:
             select
                 location_code, report_date::text, states_reporting, data_quality_grade,
                 to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), total_tests_source
-            from cases_dimension join location_dimension using (location_id)
+            from public.cases_dimension join public.location_dimension using (location_id)
             """,
         )
     }
@@ -142,24 +142,28 @@ def test_every_descriptive_value_is_in_the_database(loaded: Connection) -> None:
 def test_every_report_of_every_document_is_there(loaded: Connection) -> None:
     addresses = {address for (address,) in fetch_all(loaded, "select address from ops.document_load")}
     assert addresses == {*snapshot_addresses(), "states.json"}
-    count = "select count(*), count(*) filter (where location_id = 0) from cases_dimension"
+    count = "select count(*), count(*) filter (where location_id = 0) from public.cases_dimension"
     assert fetch_one(loaded, count) == (21200, 420)
 
 
 def test_the_sites_are_those_of_states_json(loaded: Connection) -> None:
     published = {state["state_code"]: state["sites"] for state in json.loads(snapshot("states.json"))["data"]}
     found = dict(
-        fetch_all(loaded, "select location_code, sites from location_dimension where location_type <> 'nation'")
+        fetch_all(
+            loaded, "select location_code, sites from public.location_dimension where location_type <> 'nation'"
+        )
     )
     assert found == published
 
 
 def test_the_classic_query_returns_every_report(loaded: Connection) -> None:
-    assert fetch_one(loaded, "select count(*) from cases_dimension") == (len(fetch_all(loaded, CLASSIC_QUERY)),)
+    (reports,) = fetch_one(loaded, "select count(*) from public.cases_dimension")
+    execute(loaded, "set search_path = public")
+    assert len(fetch_all(loaded, CLASSIC_QUERY)) == reports
 
 
 def test_cases_id_names_location_and_day(loaded: Connection) -> None:
-    query = "select cases_id from cases_dimension where location_id = 6 and report_date = '2021-03-07'"
+    query = "select cases_id from public.cases_dimension where location_id = 6 and report_date = '2021-03-07'"
     assert fetch_one(loaded, query) == (620210307,)
 
 
@@ -167,14 +171,14 @@ def test_every_row_leads_to_the_bytes_it_came_from(loaded: Connection) -> None:
     for table in TABLES:
         strays = fetch_all(
             loaded,
-            f"select count(*) from {table} as fact left join ops.document_load as load"
+            f"select count(*) from public.{table} as fact left join ops.document_load as load"
             " on fact.known_from = load.known_at and fact.location_id = load.location_id"
             " where load.document_id is null",
         )
         assert strays == [(0,)], table
     wrong = fetch_all(
         loaded,
-        "select count(*) from cases_dimension as report left join ops.document_load as load using (document_id)"
+        "select count(*) from public.cases_dimension as report left join ops.document_load as load using (document_id)"
         " where (load.run_id, load.build_time) is distinct from (report.run_id, report.source_built_at)",
     )
     assert wrong == [(0,)]
