@@ -38,7 +38,7 @@ database: --database-url, DATABASE_URL, DATABASE_URL_FILE, or libpq's PGHOST, PG
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; no other place catches every exception."""
+    """Runs one command and returns its exit code."""
     # The format of the log is known before the options are parsed, since errors in them are logged too.
     logs.configure(logs.format_asked_for(arguments, os.environ))
     try:

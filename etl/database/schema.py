@@ -1,7 +1,7 @@
 """The schema: tables, made by the files of `sql/ddl` and `sql/migrations`, and the views and functions on them.
 
-Each file of tables is applied once, in order, and never differs afterwards. The files of `sql/views` are one set,
-which is dropped and made again as a whole when one of them or the tables change; a load needs none of them.
+Each file of tables is applied once, in order; a file that has changed since is refused. The files of `sql/views` are
+one set, which is dropped and made again as a whole when one of them or the tables change; a load needs none of them.
 """
 
 import hashlib
@@ -126,7 +126,7 @@ def _remake_views(conn: Connection, texts: list[str], checksum: str) -> bool:
 
 
 def _make_views(conn: Connection, texts: list[str], checksum: str) -> None:
-    """Drops the objects of the old set, the last one first, makes those of the new one, and grants what was granted.
+    """Drops the objects of the old set, the last one first, makes those of the new one, and restores the grants.
 
     A view that somebody else has made in the same schema stays.
     """

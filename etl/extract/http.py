@@ -31,8 +31,8 @@ class BusyError(TransientError):
 class Patience:
     """The time that a run may lose to a source that gives it nothing; its `jobs` threads share it.
 
-    Where a minute is lost in a row, nothing is asked for twice, and a request has only a moment: as long for each
-    thread that all the documents of a run are asked for in the half of a minute. An answer gives the minute back.
+    After a minute without an answer nothing is asked for twice, and each request is cut to `MOMENT * jobs` seconds,
+    so that the documents that are left take half a minute at most. An answer gives the minute back.
     """
 
     LONGEST, MOMENT = 60.0, 0.4

@@ -28,7 +28,7 @@ T = TypeVar("T")
 MOST_REDIRECTS = 5
 USER_AGENT = f"{config.PROGRAM}/{__version__} (+https://covidtracking.com/data/api)"
 # Everything that a server can bring about; `requests` lets some of urllib3's and http.client's errors through. A
-# certificate file that is missing here is another OSError.
+# certificate file that is missing here raises a plain OSError, which a person has to mend.
 REQUEST_ERRORS = (requests.RequestException, HTTPError, http.client.HTTPException, TimeoutError, ValueError)
 
 

@@ -22,7 +22,7 @@ _KNOWN = """
     where is_current and endpoint_kind = %s
     order by field_definition_id
 """
-# A time of building orders nothing if it lies in the future: all documents after it would be older.
+# A build time in the future is ignored: otherwise every later document would count as older.
 _IS_OLDER = """
     select max(build_time) > %s
     from public.field_definitions_dimension
@@ -52,8 +52,8 @@ _OPEN = """
 class DefinitionRecord:
     """Brings the known field definitions up to date with those of a run's documents.
 
-    The first document of a run that has a definition decides about it: documents of one build that disagree would
-    else change it back and forth in every run. The memory of the run is cleared by `forget`, after a rollback.
+    The first document of a run that has a definition decides about it: otherwise documents of one build that disagree
+    would change it back and forth in every run. The memory of the run is cleared by `forget`, after a rollback.
     """
 
     def __init__(self, conn: Connection, aliases: Mapping[tuple[str, str | None], tuple[Alias, ...]]) -> None:

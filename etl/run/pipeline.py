@@ -122,7 +122,7 @@ def _settle(
     if received and verdict.outcome is Outcome.REJECTED:
         drift = loader.reject(request, received, verdict.reason, verdict.observation)
     elif received and last and request.is_whole and last.source == request.source:
-        # With the validators of the earlier file, the source would send the whole document every time.
+        # The new validators are kept: with the old ones the source would send the document every time.
         drift = loader.confirm(last.document_load_id, received, verdict.observation)
     if verdict.outcome in SOUND:
         loader.close_rejections(request)
@@ -140,7 +140,7 @@ class DocumentStep:
         """Settles a document and counts it; an error makes it a failed one, unless that error ends the run."""
         try:
             verdict = settle()
-        except (EtlError, MemoryError) as error:
+        except (EtlError, MemoryError, OSError) as error:
             if isinstance(error, EtlError) and error.ends_run:
                 raise
             verdict = Verdict(Outcome.FAILED, str(error) or "out of memory", exit_code_of(error))

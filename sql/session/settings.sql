@@ -1,4 +1,4 @@
--- What a session relies on, whatever its role, its database or the server have set: names are qualified or pg_catalog's,
+-- The settings that a session relies on, whatever its role, its database or the server have set: names are qualified or pg_catalog's,
 -- values are written in one way, no policy hides a row in silence, and nothing waits without end. The second statement
 -- is understood in the search path that the first one has set.
 set search_path = '';

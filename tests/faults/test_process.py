@@ -363,3 +363,19 @@ def test_to_reject_a_history_takes_not_much_longer_than_to_decode_it() -> None:
     usual = max(min(seconds(body) for _ in range(3)), 0.004)
     # Without the look at the whole it was a hundred times as long.
     assert min(seconds(json.dumps(broken).encode()) for _ in range(3)) < 15 * usual
+
+
+# --- this machine ---
+
+
+def test_a_missing_certificate_file_is_a_matter_of_this_machine_and_no_bug(cli: Cli) -> None:
+    missing = {"REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}
+    result = cli("load", "--source", "https://localhost:9", "--date", "2021-01-02", "--locations", "us", **missing)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "/nowhere/ca.pem" in result.stdout
+
+
+def test_a_missing_service_file_is_a_matter_of_this_machine(command: Command) -> None:
+    result = command("status", DATABASE_URL="", PGSERVICE="warehouse", PGSERVICEFILE="/nowhere")
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
