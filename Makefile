@@ -72,6 +72,8 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) $(EVERYTHING) --output-file requirements/dev.txt
 	$(UV_COMPILE) $(EVERYTHING) --extra spark --output-file requirements/spark.txt
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
+	$(UV_COMPILE) --extra local --extra deploy --output-file requirements/deploy.txt
+	echo boto3 | $(subst pyproject.toml,-,$(UV_COMPILE)) --constraint requirements/deploy.txt --output-file requirements/aws.txt
 
 .PHONY: docs
 docs: .venv/dev ## write docs/api from the docstrings (make lint finds a public name that has none)
