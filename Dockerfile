@@ -30,6 +30,11 @@ RUN apt-get update \
 COPY --from=build /usr/local/bin/psql-program /usr/local/bin/psql
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /build/app /app
+# The roots of RDS, for PGSSLROOTCERT: the libpq of psycopg2-binary does not find the system's.
+COPY deploy/aws/rds-ca.pem /opt/rds-ca.pem
+# The files that make the tables; deploy/aws/build.sh names them, and deploy.py compares them.
+ARG SCHEMA=
+LABEL covid-tracking-etl.schema=$SCHEMA
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -113,7 +113,7 @@ def test_the_server_must_prove_its_name(template: Template) -> None:
     for definition in ("OwnerDefinition", "LoadDefinition"):
         variables = {entry["Name"]: entry["Value"] for entry in container(template, definition)["Environment"]}
         assert variables["PGSSLMODE"] == "verify-full"
-        assert variables["PGSSLROOTCERT"] == "/app/deploy/aws/rds-ca.pem"
+        assert variables["PGSSLROOTCERT"] == "/opt/rds-ca.pem"
         assert variables["PGHOST"] == ANSWERS["DatabaseHost"]
 
 
