@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from cfnlint.decode import decode
@@ -48,8 +47,9 @@ class Template:
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
-        if not isinstance(value, dict):
-            return value
+        return self._resolved_function(value) if isinstance(value, dict) else value
+
+    def _resolved_function(self, value: dict[str, Any]) -> Any:
         match list(value.items()):
             case [("Ref", name)]:
                 return self.values.get(name, f"<{name}>")
@@ -96,7 +96,7 @@ def words(value: Any) -> list[str]:
 
 
 # What a person answers for the parameters of template.yaml.
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "Image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/covid-tracking-etl@sha256:{'0' * 64}",
     "RepositoryArn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/covid-tracking-etl",
     "BoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cryptography import x509
 
+from etl.config import ROOT
 from tests.deploy.conftest import NODE_MODULES
-from tests.deploy.template import AWS, ROOT
+from tests.deploy.template import AWS
 
 BUNDLE = AWS / "rds-ca.pem"
 SCRIPT = Path(__file__).with_name("node") / "write_bundle.mjs"
@@ -18,7 +19,8 @@ SCRIPT = Path(__file__).with_name("node") / "write_bundle.mjs"
 def certificates() -> list[x509.Certificate]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return x509.load_pem_x509_certificates(BUNDLE.read_bytes())
+        found: list[x509.Certificate] = x509.load_pem_x509_certificates(BUNDLE.read_bytes())
+    return found
 
 
 def test_the_bundle_is_the_package_s(node: Path) -> None:

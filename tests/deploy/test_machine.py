@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from etl.config import ROOT
 from etl.errors import SIGNALS, ExitCode
 from tests.deploy.machine import DONE, PERSON, RETRIED, Execution, described, ended, execute

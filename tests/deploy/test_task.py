@@ -55,12 +55,14 @@ class Certified:
     key: ec.EllipticCurvePrivateKey
 
     def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        encoded: bytes = self.certificate.public_bytes(serialization.Encoding.PEM)
+        return encoded
 
     def key_pem(self) -> bytes:
-        return self.key.private_bytes(
+        encoded: bytes = self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        return encoded
 
 
 def certify(name: str, by: Certified | None = None) -> Certified:
@@ -80,7 +82,7 @@ def certify(name: str, by: Certified | None = None) -> Certified:
     )
     if by:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-    return Certified(builder.sign((by or Certified(None, key)).key, hashes.SHA256()), key)  # type: ignore[arg-type]
+    return Certified(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +206,9 @@ def test_status_reads_over_tls(loaded: Tasks) -> None:
     status = loaded.run("LoadDefinition", "status", "--json", "--log-format", "json")
     assert status.exit_code == 0, status.stderr
     assert json.loads(status.stdout)["locations"][0]["reports"] == 420
-    shown = loaded.run("LoadDefinition", "psql", "--", "-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+    shown = loaded.run(
+        "LoadDefinition", "psql", "--", "-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+    )
     assert shown.stdout == "t\n"
 
 

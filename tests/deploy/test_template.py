@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,9 @@ def test_every_parameter_is_used_and_every_reference_resolves(name: str) -> None
     used = set(re.findall(r"!Ref (\w+)$|!Ref (\w+)[\],} ]|\$\{(\w+)\}", below, re.MULTILINE))
     names = {name for found in used for name in found if name}
     assert not template.parameters.keys() - names
-    substitutions = template.resources.get("StateMachine", {}).get("Properties", {}).get("DefinitionSubstitutions", {})
+    substitutions = (
+        template.resources.get("StateMachine", {}).get("Properties", {}).get("DefinitionSubstitutions", {})
+    )
     assert not names - template.parameters.keys() - template.resources.keys() - substitutions.keys()
 
 
@@ -184,12 +188,11 @@ def test_every_role_is_bounded_and_taken_by_one_service_of_this_account(template
 def test_no_wildcard_stands_without_a_reason(name: str) -> None:
     lines = (AWS / name).read_text().splitlines()
     for number, line in enumerate(lines):
-        if re.search(r"Resource: \"\*\"|Resource: \*|Action: \S*\*", line):
-            indent = re.search(r"\S", lines[number])
-            assert indent is not None
-            # The comment above the statement, or above the first of a group of them.
-            above = "\n".join(lines[max(0, number - 8) : number])
-            assert re.search(r"^ *# .*", above, re.MULTILINE), f"{name}:{number + 1}: {line}"
+        if line.strip() == "- Effect: Allow":
+            inner = line.replace("-", " ")[: line.index("E")]
+            statement = "\n".join(takewhile(partial(re.match, inner), lines[number + 1 :]))
+            if re.search(r"Resource: \"\*\"|Action:.*\*|^ +- \w+:\*", statement, re.MULTILINE):
+                assert lines[number - 1].strip().startswith("# "), statement
 
 
 def test_an_action_is_a_wildcard_for_the_account_over_its_own_key_alone(template: Template) -> None:
