@@ -10,6 +10,8 @@ EVERYTHING := --extra local --extra alerts --extra export --extra report --extra
 # The folder that export and report write, and that verify-snapshot compares with (four fields: with SERVED).
 DIR ?=
 SERVED ?=
+# The backup of the database that backup writes and restore reads.
+FILE ?=
 
 .PHONY: help
 help:
@@ -27,6 +29,18 @@ export: .venv/local .venv/export ## save the star as Parquet files: make export 
 .PHONY: report
 report: load .venv/report ## load, and write a page with charts: report/index.html (elsewhere: make report DIR=path)
 	$(BIN)/python main.py report "$(or $(DIR),report)"
+
+.PHONY: backup
+backup: ## save the database of the compose file: make backup FILE=path
+	@test -n "$(FILE)" || { echo "usage: make backup FILE=path"; exit 2; }
+	docker compose exec -T db sh -c 'pg_dump --format custom -U "$$POSTGRES_USER" "$$POSTGRES_DB"' >"$(FILE).part"
+	mv "$(FILE).part" "$(FILE)"
+
+.PHONY: restore
+restore: ## bring a backup into the empty database of the compose file: make restore FILE=path
+	@test -n "$(FILE)" || { echo "usage: make restore FILE=path"; exit 2; }
+	docker compose up --detach --wait db
+	docker compose exec -T db sh -c 'pg_restore --single-transaction --exit-on-error -U "$$POSTGRES_USER" -d "$$POSTGRES_DB"' <"$(FILE)"
 
 .PHONY: test
 test: .venv/dev ## run the tests that a change of the core could break, on an embedded server of their own

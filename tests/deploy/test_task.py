@@ -280,6 +280,34 @@ def test_another_run_and_a_stopped_task_are_tried_again(node: Path, loaded: Task
     assert decision(node, locked).calls == decision(node, stopped).calls == 4
 
 
+def test_the_compose_override_for_production_loads_from_outside_aws(loaded: Tasks, folder: Path) -> None:
+    project = "covid-etl-production"
+    (folder / "password").write_text(LOADER["password"])
+    (folder / "password").chmod(0o644)
+    environ = {
+        "COMPOSE_PROJECT_NAME": project,
+        "COMPOSE_FILE": f"{ROOT}/docker-compose.yml:{ROOT}/deploy/compose/production.yml",
+        "PGHOST": HOST,
+        "PGUSER": LOADER["username"],
+        "PGPASSWORD_FILE": str(folder / "password"),
+        "PGSSLROOTCERT": str(folder / "bundle.pem"),
+        "POSTGRES_DB": "covid",
+        "COVID_ETL_SOURCE": "snapshot",
+    }
+    try:
+        assert docker("compose", "create", "etl", environ=environ).returncode == 0
+        assert docker("network", "connect", "--alias", HOST, f"{project}_default", SERVER).returncode == 0
+        found = docker("compose", "run", "--rm", "-T", "etl", environ=environ)
+        limits = docker(
+            "inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}", f"{project}-etl-1"
+        ).stdout
+    finally:
+        docker("network", "disconnect", f"{project}_default", SERVER)
+        docker("compose", "down", environ=environ)
+    assert found.returncode == 0, found.stderr
+    assert limits.split() == ["1073741824", "100"]
+
+
 def test_no_secret_reaches_the_log_or_the_options_of_the_task(loaded: Tasks) -> None:
     options, variables = loaded.arguments("LoadDefinition", [])
     shown = "\n".join(options) + loaded.run("LoadDefinition").stderr
