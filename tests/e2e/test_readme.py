@@ -28,6 +28,8 @@ PAGES = {
 README, COMMANDS, CONFIGURATION = (PAGES[name] for name in ("README.md", "docs/commands.md", "docs/configuration.md"))
 # Made by `make dictionary`, of the comments in the schema.
 DICTIONARY = "docs/data-dictionary.md"
+# Pages whose steps have tests of their own: tests/e2e/test_day_2.py, tests/deploy and tests/docker/test_backup.py.
+STEPS = {"docs/day-2.md", "deploy/aws/README.md"}
 PROGRAM = ".venv/bin/python main.py"
 LONGEST_README = 150
 
@@ -40,7 +42,14 @@ def blocks(language: str, page: str) -> list[str]:
 
 def lines() -> list[str]:
     """The commands of all pages, each once, without their comments."""
-    found = [line for page in PAGES.values() for block in blocks("sh", page) for line in block.splitlines() if line]
+    found = [
+        line
+        for name, page in PAGES.items()
+        if name not in STEPS
+        for block in blocks("sh", page)
+        for line in block.splitlines()
+        if line
+    ]
     return list(dict.fromkeys(re.sub(r"\s{2,}#.*", "", line) for line in found))
 
 
@@ -110,7 +119,7 @@ def test_a_make_target_of_the_pages_is_there(line: str) -> None:
 
 
 def test_make_alone_lists_the_targets() -> None:
-    targets = "load export report test test-all test-faults soak test-docker test-spark lint lock docs erd dictionary bench bench-scale verify-snapshot clean"
+    targets = "load export report backup restore test test-all test-faults soak test-deploy test-docker test-spark lint lock rds-ca docs erd dictionary bench bench-scale verify-snapshot clean"
     assert [line.split()[0] for line in make().splitlines()] == targets.split()
 
 
@@ -150,7 +159,11 @@ def test_the_query_that_joins_the_facts_is_the_classic_one() -> None:
 def test_the_queries_of_the_pages_run(loaded_dsn: str) -> None:
     with database.connect(config.Database(loaded_dsn)) as conn:
         execute(conn, "set search_path = public")
-        found = {name: [fetch_all(conn, query) for query in blocks("sql", page)] for name, page in PAGES.items()}
+        found = {
+            name: [fetch_all(conn, query) for query in blocks("sql", page)]
+            for name, page in PAGES.items()
+            if name not in STEPS
+        }
         (past,) = blocks("sql", PAGES["docs/tables.md"])
         assert len(fetch_all(conn, past.replace("now() - interval '1 day'", "now()"))) == 7
     assert len(found["README.md"][0]) == 21200
