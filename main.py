@@ -6,9 +6,10 @@ import signal
 import sys
 
 # Until the signals are watched, Ctrl-C ends the process at once, without a traceback.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from etl.ending import leave, watch_signals  # noqa: E402
+from etl.ending import leave, watch_signals
 
 
 def _run() -> int:

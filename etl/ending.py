@@ -37,7 +37,9 @@ def watch_signals() -> None:
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
+        # Who starts a command by nohup, or in the background, wants it to ignore some.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     threading.Thread(target=_end_after_signal, args=(reader,), daemon=True).start()
 
 

@@ -303,7 +303,7 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _prune_options(parser: Parser) -> None:
     text = "drop bytes received longer ago than this (default: 365)"
-    parser.option("--older-than-days", text, metavar="N", type=opt.positive, default=365)
+    parser.option("--older-than-days", text, metavar="N", type=opt.days, default=365)
     parser.shared("--wait")
 
 
@@ -405,7 +405,7 @@ def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _status_options(parser: Parser) -> None:
     text = "exit with 7 if the last successful load, or the newest day of a series that goes on, is older"
-    parser.option("--max-age-days", text, metavar="N", type=opt.positive)
+    parser.option("--max-age-days", text, metavar="N", type=opt.days)
     parser.switch("--prometheus", "print metrics, for the textfile collector of Prometheus")
     parser.switch("--test-alerts", "send a test message and a ping; exit with 7 if one does not arrive")
     parser.shared("--json")

@@ -12,6 +12,7 @@ from etl.logs import FORMATS
 # The time zone of `today`: the source was American, and published the figures of a day in the afternoon.
 TIME_ZONE = "America/New_York"
 ALL = "all"
+LONGEST_DAYS = 36500
 # Option -> variable that sets its default, for every command that has the option.
 VARIABLES = {
     "--source": "COVID_ETL_SOURCE",
@@ -93,6 +94,13 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return int(text)
+
+
+def days(text: str) -> int:
+    """A number of days, from one to a hundred years."""
+    if (number := positive(text)) > LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} days are more than {LONGEST_DAYS}")
+    return number
 
 
 def positive_or_all(text: str) -> int | str:

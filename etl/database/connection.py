@@ -51,6 +51,9 @@ def target(url: str | None, environ: Mapping[str, str]) -> Iterator[config.Datab
     if configured := config.configured_database(url, environ):
         yield configured
     else:
+        # libpq would read its variables for the embedded server too, which none of them is meant for.
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            del os.environ[name]
         with embedded.running(config.home(environ)) as dsn:
             yield config.Database(dsn)
 

@@ -48,11 +48,13 @@ class DirectorySource:
     def _read(self, address: str) -> Received:
         path = self.folder / address
         try:
-            if path.is_file():
-                return take_in(_content(path), packed=False)
-            return take_in(_content(path.with_name(f"{path.name}.gz")), packed=True)
-        except FileNotFoundError as error:
-            raise Missing("no such file") from error
+            file = path if path.exists() else path.with_name(f"{path.name}.gz")
+            if not file.exists():
+                raise Missing("no such file")
+            # A pipe, or a device, would keep its reader waiting.
+            if not file.is_file():
+                raise DocumentError("is no regular file")
+            return take_in(_content(file), packed=file is not path)
         except OSError as error:
             raise DocumentError(f"cannot be read: {error.strerror}") from error
 

@@ -28,6 +28,12 @@ class Entry(Validators):
     sha256: str = ""
 
 
+class _Document(msgspec.Struct):
+    """The part by which a document of the API is known: a page of maintenance takes the place of no good copy."""
+
+    data: msgspec.Raw
+
+
 class Mirror:
     """A folder of documents; each update asks only for those that have changed or are missing.
 
@@ -70,11 +76,12 @@ class Mirror:
         entry = self._entry(address)
         try:
             received = self.source.fetch(address, entry or NOTHING_KNOWN)
+            msgspec.json.decode(received.body, type=_Document)
         except NotModified:
             return "not_modified"
         except Missing:
             return "not_published"
-        except DocumentError as error:
+        except (DocumentError, *DECODING_ERRORS) as error:
             self.failed[address] = str(error)
             log.warning("document failed", extra={"address": address, "reason": str(error)})
             return "failed"

@@ -47,8 +47,17 @@ def instant(moment: datetime) -> str:
 
 
 def next_known_at(conn: Connection) -> datetime:
-    """The `known_at` of the next event: the time of the clock, or just after the last event if that is later."""
-    query = "select greatest(clock_timestamp(), max(known_at) + interval '1 microsecond') from ops.document_load"
+    """The `known_at` of the next event: the time of the clock, or just after all that is known if that is later.
+
+    A tombstone begins and ends at such a time too, so that a replay finds each event on the same side of it.
+    """
+    query = """
+        select greatest(
+            clock_timestamp(),
+            (select max(known_at) from ops.document_load) + interval '1 microsecond',
+            (select max(greatest(created_at, undone_at)) from ops.tombstone) + interval '1 microsecond'
+        )
+    """
     known_at: datetime = fetch_one(conn, query)[0]
     return known_at
 

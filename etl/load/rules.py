@@ -146,8 +146,7 @@ def undo(conn: Connection, tombstone_id: int) -> tuple[Tombstone, list[Tombstone
     """
     ended = execute(
         conn,
-        "update ops.tombstone set undone_at = greatest(%s, created_at + interval '1 microsecond')"
-        " where tombstone_id = %s and undone_at is null",
+        "update ops.tombstone set undone_at = %s where tombstone_id = %s and undone_at is null",
         (events.next_known_at(conn), tombstone_id),
     )
     if not ended:

@@ -278,7 +278,7 @@ def _replacement(wanted: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         for left in target.parent.glob(f".{glob.escape(target.name)}.{PROGRAM}-*"):
             with locked(left, wait=False) as is_left:
-                if is_left:
+                if is_left and {path.name for path in left.iterdir()} <= {"new", "old"}:
                     _remove(left, target)
         work = Path(mkdtemp(prefix=f".{target.name}.{PROGRAM}-", dir=target.parent))
         new, old = work / "new", work / "old"

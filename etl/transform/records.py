@@ -15,10 +15,11 @@ MAX_BIGINT = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 Signed = Annotated[int, Meta(ge=-MAX_BIGINT, le=MAX_BIGINT)]
 # A name can be recorded in the database, whose indexes hold no longer ones, and of a kind of names only so many are.
-LONGEST_NAME, MOST_NAMES = 500, 100
+# The longest text that was published is an address of 900 characters.
+LONGEST_NAME, MOST_NAMES, LONGEST_TEXT = 500, 100, 2000
 # Postgres has no text with a NUL in it.
 _NO_NUL = r"^[^\x00]*\Z"
-Text = Annotated[str, Meta(pattern=_NO_NUL)]
+Text = Annotated[str, Meta(pattern=_NO_NUL, max_length=LONGEST_TEXT)]
 Name = Annotated[str, Meta(pattern=_NO_NUL, min_length=1, max_length=LONGEST_NAME)]
 Instant = Annotated[datetime, Meta(tz=True)]
 

@@ -1,9 +1,19 @@
--- Stores a content if it is new, and returns its number. A known content that was rejected before gets its data hash.
+-- Stores a content if it is new, and returns its number. A known content gets what it lacks: its data hash, if it was
+-- rejected before, and its bytes, if they were pruned. One that lacks nothing is not written.
 with known as (
-    update ops.document
-    set data_hash = coalesce(%(data_hash)s, data_hash)
+    select
+        document_id,
+        body is null or (data_hash is null and %(data_hash)s::text is not null) as lacks_something
+    from ops.document
     where sha256 = %(sha256)s
-    returning document_id
+),
+
+completed as (
+    update ops.document
+    set data_hash = coalesce(data_hash, %(data_hash)s), body = coalesce(body, %(body)s)
+    where
+        sha256 = %(sha256)s
+        and (select lacks_something from known)
 ),
 
 added as (

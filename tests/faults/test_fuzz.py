@@ -51,7 +51,7 @@ EDGES: list[Any] = [
     {"\ud800": 1}, {"x" * 10_000: 1}, {f"n{number}": number for number in range(200)}, [{"name": "x", "field": ""}],
 ]  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=20)
-LEAVES = st.sampled_from(EDGES) | TEXTS | st.integers() | st.floats() | st.datetimes().map(str)
+LEAVES = st.sampled_from(EDGES).map(deepcopy) | TEXTS | st.integers() | st.floats() | st.datetimes().map(str)
 VALUES = st.recursive(
     LEAVES, lambda parts: st.lists(parts, max_size=4) | st.dictionaries(TEXTS, parts, max_size=4), max_leaves=12
 )

@@ -339,6 +339,14 @@ def test_an_export_that_was_killed_between_the_two_folders_is_put_back(exported:
     assert [path.name for path in exported.parent.iterdir()] == ["x"]
 
 
+def test_a_folder_that_is_merely_named_like_a_work_folder_stays(exported: Path, cli: Cli) -> None:
+    notes = exported.with_name(f".x.{config.PROGRAM}-notes")
+    notes.mkdir()
+    (notes / "thesis").write_text("mine")
+    assert again(cli, exported).returncode == 0
+    assert (notes / "thesis").read_text() == "mine"
+
+
 def test_a_file_that_a_killed_report_left_is_written_over(tmp_path: Path) -> None:
     (tmp_path / ".index.html.partial").write_bytes(b"half of a longer page")
     write_atomically(tmp_path / "index.html", b"whole")
@@ -366,6 +374,39 @@ def test_to_reject_a_history_takes_not_much_longer_than_to_decode_it() -> None:
 
 
 # --- this machine ---
+
+
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "source/states/ca").mkdir(parents=True)
+    os.mkfifo(tmp_path / "source/states/ca/daily.json.gz")
+    result = cli("load", "--source", str(tmp_path / "source"), "--locations", "ca")
+    assert result.returncode == 3
+    assert "failed: CA history: is no regular file" in result.stdout
+
+
+def test_variables_of_libpq_are_not_for_the_embedded_server(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    foreign = {"PGREQUIREAUTH": "scram-sha-256", "PGOPTIONS": "-c default_transaction_read_only=on"}
+    foreign |= {"PGTARGETSESSIONATTRS": "standby", "PGCHANNELBINDING": "require", "PGCONNECT_TIMEOUT": "abc"}
+    result = Command("", home)("init-db", **foreign)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_command_that_was_started_to_ignore_a_hangup_ignores_it(command: Command) -> None:
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with command.start(*LOAD) as process:
+            time.sleep(0.5)
+            process.send_signal(signal.SIGHUP)
+            process.communicate(timeout=60)
+            assert process.returncode == 0
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def test_more_days_than_there_are_is_a_matter_of_usage(cli: Cli) -> None:
+    result = cli("prune", "--older-than-days", "9" * 23)
+    assert (result.returncode, "days are more than 36500" in result.stderr) == (2, True)
 
 
 def test_a_missing_certificate_file_is_a_matter_of_this_machine_and_no_bug(cli: Cli) -> None:

@@ -41,6 +41,7 @@ HOSTILE = [
     ("a NUL in a state", "data.0.state", r'"CA\u0000"', REJECTED),
     ("a NUL in a name", "data.0.x\0", "1", REJECTED),
     ("a NUL in a definition", "meta.field_definitions", r'[{"name": "\u0000"}]', LOADED),
+    ("a text of 2,001 characters", GRADE, f'"{"A" * 2001}"', REJECTED),
     ("control characters in a text", GRADE, r'"\u001b[2J\r\n\t\u0007\u202e\\."', LOADED),
     ("control characters in a date", "data.0.date", r'"\u001b]0;\u0007\n"', REJECTED),
     ("control characters in a name", "data.0.\x1b[31m\n2021-01-01T00:00:00Z INFO run ended", "1", LOADED),

@@ -447,7 +447,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "states.json.gz").mkdir()
-    with pytest.raises(DocumentError, match="cannot be read: Is a directory"):
+    with pytest.raises(DocumentError, match="is no regular file"):
         DirectorySource(tmp_path, "test").fetch("states.json")
 
 

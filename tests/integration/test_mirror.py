@@ -66,6 +66,18 @@ def test_a_second_time_nothing_is_sent(small: Api, tmp_path: Path) -> None:
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in before} == before
 
 
+def test_a_page_of_maintenance_takes_the_place_of_no_good_copy(small: Api, tmp_path: Path) -> None:
+    mirror(small, tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    small.conditional = False
+    small.answers |= dict.fromkeys(small.answers, b"<html>Maintenance</html>")
+    result = mirror(small, tmp_path)
+    assert (result.counts, set(result.failed)) == (
+        {"failed": 3}, {"states.json", "us/daily.json", "states/ca/daily.json"},
+    )  # fmt: skip
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+
+
 def test_what_is_missing_or_damaged_is_fetched_again(small: Api, tmp_path: Path) -> None:
     mirror(small, tmp_path)
     (tmp_path / "us/daily.json.gz").unlink()

@@ -111,6 +111,21 @@ def test_many_locations_are_not_passed_over_at_once(warehouse: Warehouse) -> Non
     assert rules.tombstones(warehouse.conn) == []
 
 
+def test_a_replay_finds_each_load_on_its_side_of_a_tombstone_though_the_clock_was_ahead(warehouse: Warehouse) -> None:
+    load(warehouse, 1)
+    with warehouse.conn.cursor() as cursor:
+        for table in (*TABLES, *(f"history.{table}_revision" for table in TABLES)):
+            name = table if "." in table else f"public.{table}"
+            cursor.execute(f"update {name} set known_from = known_from + interval '1 year'")
+        cursor.execute("update ops.document_load set known_at = known_at + interval '1 year'")
+    (made,) = rules.skip(warehouse.conn, "ca", [date(2021, 1, 1)], "why")
+    rules.undo(warehouse.conn, made.tombstone_id)
+    load(warehouse, 2)
+    before = star(warehouse)
+    assert (replay.replay(warehouse.conn, "ca").exit_code, star(warehouse)) == (0, before)
+    assert totals(warehouse) == [2]
+
+
 # --- rejected documents ---
 
 
@@ -173,6 +188,26 @@ def test_what_a_later_document_has_overtaken_is_left(warehouse: Warehouse) -> No
     done = replay.replay_rejected(warehouse.conn, None)
     assert (counted(done), totals(warehouse)) == ({"stale": 1}, [5, 2])
     assert len(reasons(warehouse)) == 1
+
+
+def test_bytes_that_come_again_after_pruning_are_kept_again(warehouse: Warehouse) -> None:
+    load(warehouse, 1)
+    load(warehouse, 2)
+    load(warehouse, 1)
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("update ops.document_load set known_at = known_at - interval '9 days'")
+    assert prune(warehouse.conn, 1).documents == 1
+    load(warehouse, 2)
+    assert warehouse.rows("select count(*) from ops.document where body is null") == [(0,)]
+    assert (replay.replay(warehouse.conn, "ca").exit_code, totals(warehouse)) == (0, [2])
+
+
+def test_a_rejected_document_that_comes_again_is_not_written_again(warehouse: Warehouse) -> None:
+    load(warehouse, 1, "x")
+    written = "select ctid::text, xmin::text from ops.document"
+    before = warehouse.rows(written)
+    assert load(warehouse, 1, "x").exit_code == 5
+    assert warehouse.rows(written) == before
 
 
 def test_pruning_keeps_the_bytes_of_what_is_open(warehouse: Warehouse) -> None:

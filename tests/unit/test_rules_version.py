@@ -34,6 +34,7 @@ DIGESTS = {
     1: "42914a023156c85ab22212de5cedc6b393e27525d8d3d4ff8223166f11d679e9",
     2: "63b4867efd4c8e05900e2ac520fcb7568c17b64a037c07927d5ec28068639357",
     3: "56049d34f0026af49117e4129a29e78c170c8a6f5229bfa8f9de86bd011b25a2",
+    4: "299698ca24d8bed82532712b6ba6abbb3b326ed7aa3eb89d0b5ba744fa67e375",
 }
 
 TODAY = date(2021, 3, 8)
@@ -175,6 +176,8 @@ TEST = "data.tests.pcr.people.positive"
 STATE_VALUES = [
     ("a text may be null", GRADE, "null", AS + "None"),
     ("a text may be empty", GRADE, '""', AS + ""),
+    ("a text may have 2,000 characters", GRADE, f'"{"A" * 2000}"', AS + "A" * 2000),
+    ("a text has no more", GRADE, f'"{"A" * 2001}"', REJECTED + GRADE + ": expected text of length <= 2000"),
     ("a text may be None, which is not null", GRADE, '"None"', AS + "\\None"),
     ("a text may be #REF!", GRADE, '"#REF!"', AS + "#REF!"),
     ("a text may hold a tab", GRADE, '"a\\tb"', AS + "a\\tb"),
