@@ -279,10 +279,13 @@ class Api:
     # Whether it answers with validators, and with 304 to those that are up to date.
     conditional: bool = False
     not_modified: list[str] = field(default_factory=list)
+    # What stands behind the question mark of each request.
+    queries: list[str] = field(default_factory=list)
 
     def answer(self, request: Request) -> Response:
         address = request.path.removeprefix("/v2/")
         self.requests.append(address)
+        self.queries.append(request.query_string.decode())
         found = self.answers.get(address, 404)
         if callable(found):
             found = found(request)

@@ -20,6 +20,8 @@ class Receiver:
         self.messages: list[str] = []
         self.kinds: list[str] = []
         self.pings: list[str] = []
+        # What the pings carry.
+        self.bodies: list[Any] = []
         address = f"127.0.0.1:{server.port}"
         self.environ = {
             alerts.ALERT_URLS: f"json://user:{SECRET}@{address}/alerts",
@@ -36,6 +38,7 @@ class Receiver:
             self.kinds.append(content["type"])
         else:
             self.pings.append(request.path.removeprefix(f"/ping/{SECRET}"))
+            self.bodies += [request.get_json()] if request.method == "POST" else []
         return Response("taken", status=self.status)
 
     def taken(self) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl import __version__, ending, logs
+from etl import __version__, ending, errors, logs
 from etl.cli import options as opt
 from etl.cli.options import Parser
 from etl.config import PROGRAM
@@ -56,11 +56,12 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     _require_text(arguments, environ)
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
         if arguments and not arguments[0].startswith("-"):
-            raise UsageError(f"{arguments[0]!r} is no command; there are {', '.join(COMMANDS)}")
+            raise UsageError(f"{errors.shown(arguments[0])!r} is no command; there are {', '.join(COMMANDS)}")
         arguments = ["load", *arguments]
     options, unknown = build_parser(environ, arguments[0]).parse_known_args(arguments)
     if unknown:
-        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        names = [errors.shown(word.partition("=")[0]) for word in unknown]
+        options.parser.error(f"unrecognized arguments: {' '.join(names)}")
     return int(options.run(options, environ))
 
 
@@ -78,7 +79,7 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
     The help of a command is the docstring of its function: a sentence, then examples.
     """
     parser = Parser(
-        prog="main.py",
+        prog=errors.command(),
         description=DESCRIPTION,
         epilog=f"COMMAND may be left out: `main.py --date latest` is `main.py load --date latest`.\n\n{EXIT_CODES}",
     )
@@ -281,7 +282,8 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl.load import rules
 
     if (options.location is not None) + options.list + (options.undo is not None) != 1:
-        raise UsageError("give either a LOCATION with --reason, or --list, or --undo ID; see main.py skip --help")
+        see = errors.command("skip --help")
+        raise UsageError(f"give either a LOCATION with --reason, or --list, or --undo ID; see {see}")
     if options.location and not options.reason:
         raise UsageError("--reason is missing: say why, for whoever finds the gap later")
     hint = []
@@ -295,7 +297,7 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             hint = [f"still passed over by tombstone {others}" if others else "the next load reads it again"]
         else:
             shown = rules.skip(conn, options.location, options.days, options.reason)
-            hint = ["load what was rejected for it: main.py replay --rejected"]
+            hint = [f"load what was rejected for it: {errors.command('replay --rejected')}"]
     lines = [*map(str, shown), *hint] or ["nothing is passed over"]
     _print_result(options, {"tombstones": [tombstone.as_json() for tombstone in shown]}, *lines)
     return ExitCode.OK

@@ -16,7 +16,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor, mak
 
 from etl import config
 from etl.database import embedded
-from etl.errors import BlockedError, DatabaseError, EtlError, LockedError, StatementError, UsageError
+from etl.errors import BlockedError, DatabaseError, EtlError, LockedError, StatementError, UsageError, command
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def _open(database: config.Database) -> Connection:
             # The error's own text repeats the URL, with the password.
             raise UsageError(
                 "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
-                "expected postgresql://USER@HOST:PORT/DATABASE"
+                "expected postgresql://USER@HOST:PORT/DATABASE, with special characters of a password as in %40"
             ) from error
         except psycopg2.Error as error:
             if not _is_busy(error) or time.monotonic() > deadline:
@@ -95,6 +95,9 @@ def _try_to_open(database: config.Database) -> Connection:
     # libpq asks the variable last: the URL and a service file have their say before it.
     if not os.environ.get("PGCONNECT_TIMEOUT"):
         os.environ["PGCONNECT_TIMEOUT"] = str(CONNECT_SECONDS)
+    # A password with an @ or a / in it would be taken for the name of a host, and shown.
+    if "://" in database.dsn and any("@" in parse_dsn(database.dsn).get(name, "") for name in ("host", "dbname")):
+        raise psycopg2.ProgrammingError
     given = KEEPALIVE | parse_dsn(database.dsn) | {"application_name": _name(), "client_encoding": "UTF8"}
     if database.password:
         given["password"] = database.password
@@ -324,7 +327,7 @@ _LOCAL = re.compile("no password supplied|certificate|private key|SSL was requir
 # The tables of the program, and the locks on them that keep no load waiting.
 _TABLES = r"^((history|ops)\.|public\..*_(dimension|fact)$)"
 _HARMLESS = ["AccessShareLock", "ShareUpdateExclusiveLock"]
-_NO_SCHEMA = "the schema is missing or not this program's; run `main.py init-db`"
+_NO_SCHEMA = f"the schema is missing or not this program's; run `{command('init-db')}`"
 _ADVICE = {
     "42P01": _NO_SCHEMA,
     "3F000": _NO_SCHEMA,

@@ -10,7 +10,7 @@ from itertools import chain
 from psycopg2 import sql
 
 from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, holders, read_sql, transaction
-from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_usage_error
+from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_usage_error, command
 from etl.logs import log
 
 VIEWS = "views"
@@ -43,7 +43,8 @@ def upgrade(conn: Connection) -> list[str]:
 def require(conn: Connection) -> None:
     """Raises `UsageError` unless the tables are there and up to date."""
     if _missing(tables(), _applied(conn)):
-        raise UsageError("the schema is not there or not up to date: run `main.py load` or `main.py init-db` first")
+        ways = f"`{command('load')}` or `{command('init-db')}`"
+        raise UsageError(f"the schema is not there or not up to date: run {ways} first")
 
 
 def _missing(shipped: dict[str, str], applied: dict[str, str]) -> list[str]:
@@ -114,10 +115,10 @@ def _remake_views(conn: Connection, texts: list[str], checksum: str) -> bool:
         else:
             return True
     hanging = fetch_all(conn, read_sql("schema/hanging.sql"), {"objects": _objects(conn)})
-    fields = {"reason": str(failure), "advice": "run main.py init-db when nobody reads them"}
+    fields = {"reason": str(failure), "advice": f"run {command('init-db')} when nobody reads them"}
     if hanging:
         fields |= {
-            "advice": "drop what is in the way, run main.py init-db, and put it back",
+            "advice": f"drop what is in the way, run {command('init-db')}, and put it back",
             "in_the_way": ", ".join(name for name, _ in hanging),
             "put_back": " ".join(statement for _, statement in hanging),
         }

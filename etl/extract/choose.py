@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from etl import config
-from etl.errors import DocumentError, UsageError
+from etl.errors import DocumentError, UsageError, shown
 from etl.extract.directory import DirectorySource
 from etl.extract.source import DECODING_ERRORS, Missing, Source, without_password
 from etl.logs import log
@@ -44,7 +44,9 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
         return HttpSource(url, API if url == api else without_password(url), jobs)
     folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"--source {spec!r} is neither auto, api, snapshot, a URL, nor a directory that is there")
+        raise UsageError(
+            f"--source {shown(spec)!r} is neither auto, api, snapshot, a URL, nor a directory that is there"
+        )
     return DirectorySource(folder, str(folder.resolve()))
 
 

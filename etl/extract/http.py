@@ -76,7 +76,9 @@ class HttpSource:
 
     def __init__(self, base: str, name: str, jobs: int, seconds: tuple[float, float] | None = None) -> None:
         self.name = name
-        self._base, self._shown, self._seconds = base, source.without_password(base), seconds or REQUEST_SECONDS
+        self._shown, self._seconds = source.without_password(base), seconds or REQUEST_SECONDS
+        self._base, mark, query = base.partition("#")[0].partition("?")
+        self._query = mark + query
         self._connected = self._unreachable = False
         self._patience = Patience(jobs)
         self._session = Session(jobs)
@@ -106,7 +108,9 @@ class HttpSource:
         started = time.monotonic()
         connecting, whole = self._seconds[0], min(self._seconds[1], self._patience.left)
         try:
-            with self._session.ask(f"{self._base}/{address}", (connecting, whole), known.headers) as response:
+            with self._session.ask(
+                f"{self._base}/{address}{self._query}", (connecting, whole), known.headers
+            ) as response:
                 self._connected = True
                 _check_status(response, known)
                 received = _receive(response)

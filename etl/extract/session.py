@@ -136,16 +136,17 @@ class Session(requests.Session):
 
     @contextmanager
     def ask(
-        self, url: str, seconds: tuple[float, float], headers: Mapping[str, str] | None = None
+        self, url: str, seconds: tuple[float, float], headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Iterator[requests.Response]:
-        """The response to a GET, whose body is not read yet; `seconds` limits connecting, and all of the request.
+        """The response to a GET, or with a body to a POST; the response's own body is not read yet.
 
-        All includes redirects, and the body if it is read in the block. Raises one of `REQUEST_ERRORS`.
+        `seconds` limits connecting, and all of the request, with redirects, and what is read in the block. Raises one
+        of `REQUEST_ERRORS`.
         """
-        _current.deadline = time.monotonic() + seconds[1]
+        _current.deadline, method = time.monotonic() + seconds[1], "POST" if body else "GET"
         for _ in range(MOST_REDIRECTS + 1):
             timeout = (min(seconds[0], _current.left), _current.left)
-            with self.get(url, stream=True, timeout=timeout, headers=headers) as response:
+            with self.request(method, url, data=body, stream=True, timeout=timeout, headers=headers) as response:
                 if not response.is_redirect:
                     yield response
                     return

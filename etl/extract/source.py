@@ -92,7 +92,7 @@ class Source(Protocol):
 
 
 def without_password(url: str) -> str:
-    """The address without user and password, as it may be shown; raises `UsageError` if it names no server."""
+    """The address without user, password and query, as it may be shown; raises `UsageError` if it names no server."""
     try:
         parts = urlsplit(url)
         named = parts.hostname and parts.port != 0
@@ -101,7 +101,7 @@ def without_password(url: str) -> str:
     if not named:
         # The message leaves the address out, which may hold a password anywhere.
         raise UsageError("the URL of the source names no server: give it as https://HOST[:PORT]/PATH")
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 class Gunzip:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from psycopg2 import sql
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql, rows_of, transaction
-from etl.errors import UsageError
+from etl.errors import UsageError, command
 from etl.load.merge import count_of
 from etl.transform import drift
-from etl.transform.declaration import SHAPES, Metric, paths_below
+from etl.transform.declaration import REPORT_TABLE, SHAPES, paths_below
 from etl.transform.drift import Change, Observation
 
 # More locations than this are only counted.
@@ -58,8 +58,16 @@ class RecordedChange:
 
     @property
     def can_be_accepted(self) -> bool:
-        """Whether `accept` takes it: everything but a changed type, whose values no column can hold."""
-        return self.severity == "notice" or self.change in drift.ACCEPTABLE
+        """Whether `accept` takes it: not a changed type, nor the loss of what no report can be without."""
+        if self.change != drift.PATH_GONE:
+            return self.severity == "notice" or self.change == drift.PATH_RENAMED
+        attributes = SHAPES[self.endpoint_kind].attributes
+        return bool(self.parts) and all(part.nullable or part.path not in self.parts for part in attributes)
+
+    @property
+    def parts(self) -> list[str]:
+        """The declared paths of a report at or below its own."""
+        return paths_below(SHAPES[self.endpoint_kind], self.report_path)
 
     @property
     def line(self) -> str:
@@ -114,7 +122,7 @@ def accept(conn: Connection, drift_id: int, *, with_loss: bool) -> str:
     """
     change = next((change for change in changes(conn) if change.drift_id == drift_id), None)
     if not change:
-        raise UsageError(f"there is no drift {drift_id}; `main.py drift` lists all")
+        raise UsageError(f"there is no drift {drift_id}; `{command('drift')}` lists all")
     with transaction(conn):
         consequences = _apply(conn, change, with_loss=with_loss)
         execute(
@@ -128,7 +136,7 @@ def accept(conn: Connection, drift_id: int, *, with_loss: bool) -> str:
 def undo(conn: Connection, drift_id: int) -> str:
     """Takes back that a change was accepted; the caller holds the run lock. Raises `UsageError` if it was not."""
     if not fetch_all(conn, read_sql("drift/undo.sql"), {"drift_id": drift_id}):
-        raise UsageError(f"drift {drift_id} was not accepted; `main.py drift` lists the accepted ones")
+        raise UsageError(f"drift {drift_id} was not accepted; `{command('drift')}` lists the accepted ones")
     return f"drift {drift_id} is open again: the next load reads its documents as if it had never been accepted"
 
 
@@ -136,22 +144,24 @@ def _apply(conn: Connection, change: RecordedChange, *, with_loss: bool) -> str:
     """Writes the aliases that accepting a change needs, if any, and returns the consequences in words."""
     wanted = {"all"} if change.change == drift.PATH_RENAMED else set(change.locations)
     if change.accepted_for and wanted <= set(change.accepted_for):
-        raise UsageError(f"drift {change.drift_id} is accepted already; `main.py drift --undo ID` takes that back")
+        raise UsageError(f"drift {change.drift_id} is accepted already; `{command('drift --undo ID')}` ends that")
     if not change.can_be_accepted:
         raise UsageError(
-            f"drift {change.drift_id} ({change}) cannot be accepted: its documents stay rejected until the old type "
-            "is back, or a version of this program reads the new one; `main.py skip` passes over single days"
+            f"drift {change.drift_id} ({change}) cannot be accepted, as no report can be without it or hold its new "
+            "type: its documents stay rejected until the source mends that, or a version of this program reads them; "
+            f"`{command('skip')}` passes over single days"
         )
     if change.change == drift.PATH_RENAMED:
         published = (change.after or "").removeprefix(drift.DATA)
         _add_alias(conn, change, published, None)
-        return f"{published} is read as {change.report_path} from now on. {_HOW_TO_LOAD}"
+        return f"{published} is read as {change.report_path} from now on. {_how_to_load()}"
     if change.change == drift.PATH_GONE:
         return _accept_loss(conn, change, with_loss=with_loss)
     return "nothing else changes"
 
 
-_HOW_TO_LOAD = "Now load what was rejected: main.py replay --rejected"
+def _how_to_load() -> str:
+    return f"Now load what was rejected: {command('replay --rejected')}"
 
 
 def _accept_loss(conn: Connection, change: RecordedChange, *, with_loss: bool) -> str:
@@ -165,7 +175,7 @@ def _accept_loss(conn: Connection, change: RecordedChange, *, with_loss: bool) -
         )
     for location in new:
         _add_alias(conn, change, None, location)
-    return f"{loss}; the history keeps them. {_HOW_TO_LOAD}"
+    return f"{loss}; the history keeps them. {_how_to_load()}"
 
 
 def _add_alias(conn: Connection, change: RecordedChange, published: str | None, location: str | None) -> None:
@@ -177,23 +187,18 @@ def _add_alias(conn: Connection, change: RecordedChange, published: str | None, 
 
 
 def _count_values(conn: Connection, change: RecordedChange, locations: list[str]) -> int:
-    """How many values of some locations the star holds in the columns that the path of a change feeds.
-
-    Raises `UsageError` if the path feeds a column that no report can be without, or none.
-    """
+    """How many values of some locations the star holds in the columns that the path of a change feeds."""
     shape = SHAPES[change.endpoint_kind]
-    below = set(paths_below(shape, change.report_path))
-    if not below or any(attribute.path in below for attribute in shape.attributes if not attribute.nullable):
-        raise UsageError(
-            f"drift {change.drift_id} ({change}) cannot be accepted: no report can be without it; "
-            "a new version of this program is needed, or `main.py skip`"
-        )
-    return sum(_count(conn, metric, locations) for metric in shape.metrics if metric.path in below)
+    metrics = [metric for metric in shape.metrics if metric.path in change.parts]
+    columns = [attribute.column for attribute in shape.attributes if attribute.path in change.parts]
+    counts = [(metric.table, count_of(metric, name)) for metric in metrics for name in metric.columns]
+    counts += [(REPORT_TABLE, sql.SQL("count({})").format(sql.Identifier(name))) for name in columns]
+    return sum(_count(conn, table, count, locations) for table, count in counts)
 
 
-def _count(conn: Connection, metric: Metric, locations: list[str]) -> int:
+def _count(conn: Connection, table: str, count: sql.Composed, locations: list[str]) -> int:
     query = sql.SQL(
         "select {} from public.{} inner join public.location_dimension as location using (location_id)"
         " where location.location_code = any(%s)"
-    ).format(sql.SQL(" + ").join(count_of(metric, name) for name in metric.columns), sql.Identifier(metric.table))
+    ).format(count, sql.Identifier(table))
     return int(fetch_one(conn, query, (locations,))[0])

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from etl.database.connection import Connection, execute, fetch_all, read_sql, rows_of, transaction
-from etl.errors import UsageError
+from etl.errors import UsageError, command
 from etl.load import events, locations
 from etl.load.events import instant
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key
@@ -150,7 +150,7 @@ def undo(conn: Connection, tombstone_id: int) -> tuple[Tombstone, list[Tombstone
         (events.next_known_at(conn), tombstone_id),
     )
     if not ended:
-        raise UsageError(f"no tombstone {tombstone_id} holds; `main.py skip --list` lists those that do")
+        raise UsageError(f"no tombstone {tombstone_id} holds; `{command('skip --list')}` lists those that do")
     known = tombstones(conn)
     (undone,) = (tombstone for tombstone in known if tombstone.tombstone_id == tombstone_id)
     here = [other for other in known if other.location_id == undone.location_id and other.holds()]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from etl.database.checks import Check, validate
 from etl.database.connection import Connection, at_one_moment, read_sql, rows_of
-from etl.errors import UsageError
+from etl.errors import UsageError, command
 
 NATION = "US"
 PER_PEOPLE = 100_000
@@ -173,7 +173,7 @@ def read(conn: Connection) -> Contents:
     with at_one_moment(conn):
         provenance = rows_of(conn, Provenance, read_sql("page/provenance.sql"))
         if not provenance:
-            raise UsageError("nothing is loaded yet, so there is nothing to report: run `main.py load` first")
+            raise UsageError(f"nothing is loaded yet, so there is nothing to report: run `{command('load')}` first")
         locations = rows_of(conn, _location, read_sql("page/locations.sql"))
         limit = {"per_measure": REVISIONS_PER_MEASURE}
         return Contents(

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from etl.errors import UsageError
+from etl.errors import UsageError, command
 from etl.page import charts, words
 from etl.page.data import MEASURES, Contents, Curve, Location, Measure
 
@@ -21,7 +21,8 @@ _SOURCE = {"type": "text", "align": "left", "color": "var(--quiet)", "fontSize":
 def draw(contents: Contents, made_at: datetime) -> dict[str, bytes]:
     """The PNG files by name, one per measure and one with all; raises `UsageError` if the nation is not loaded."""
     if contents.nation is None:
-        raise UsageError("the nation is not loaded, so it has no curves: run `main.py load --locations us` first")
+        run = command("load --locations us")
+        raise UsageError(f"the nation is not loaded, so it has no curves: run `{run}` first")
     drawn = {measure: _chart(measure, contents.nation) for measure in MEASURES}
     data = f"Data: The COVID Tracking Project at The Atlantic, CC BY 4.0, to {words.day(contents.nation.last_day)}."
     made = f"Made {words.day(made_at)}."

@@ -1,9 +1,10 @@
 """Alerts for people, and the heartbeat for a dead man's switch; neither changes the result of a command.
 
 People are told when a trouble begins, when it changes, once a day while it lasts, and when it is over. `ops.alert`
-remembers this; a trouble with the database itself is therefore told by each run.
+remembers this; a trouble with the database itself is therefore told by each run, and its end is found in `ops.run`.
 """
 
+import json
 import logging
 import re
 import socket
@@ -17,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from etl import config
-from etl.database.connection import Connection, fetch_all
+from etl.database.connection import Connection, fetch_all, read_sql
 from etl.errors import (
     DatabaseError,
     EtlError,
@@ -25,17 +26,19 @@ from etl.errors import (
     Interrupted,
     LockedError,
     UsageError,
+    command,
     exit_code_of,
     printable,
 )
 from etl.logs import log
 from etl.run.summary import Summary
-from etl.run.wording import advice, news_lines, trouble_lines
+from etl.run.wording import advice, as_lines, news_lines, trouble_lines
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
 # How long whoever is told may keep a command waiting, in all.
 HEARTBEAT_SECONDS, ALERT_SECONDS = 5.0, 10.0
+JSON = {"Content-Type": "application/json"}
 # A message is read on a telephone: so many lines of such a length are shown.
 MOST_LINES, LONGEST_LINE = 8, 300
 # The exit codes that a dead man's switch should take for success.
@@ -51,13 +54,20 @@ class Notice:
     news: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
     run_id: int | None = None
+    counts: list[str] = field(default_factory=list)
+
+    @property
+    def body(self) -> bytes:
+        """The notice for a dead man's switch, as JSON."""
+        summary = [*self.counts, *_message(self, None).splitlines()]
+        return json.dumps({"run_id": self.run_id, "exit_code": int(self.exit_code), "summary": summary}).encode()
 
 
 def of_summary(summary: Summary) -> Notice:
     """The notice of a run."""
     again = ["failed documents are tried again by the next run"] if summary.failed else []
-    troubles, news = trouble_lines(summary), news_lines(summary)
-    return Notice(summary.exit_code, troubles, news, again + advice(summary), summary.run_id)
+    texts = trouble_lines(summary), news_lines(summary), again + advice(summary)
+    return Notice(summary.exit_code, *texts, summary.run_id, as_lines(summary)[:2])
 
 
 def of_staleness(stale: str | None) -> Notice:
@@ -67,7 +77,7 @@ def of_staleness(stale: str | None) -> Notice:
     return Notice(
         ExitCode.CHECK,
         [f"stale: {stale}"],
-        advice=["see whether the scheduled load runs, or run main.py load by hand"],
+        advice=[f"see whether the scheduled load runs, or load by hand: {command('load')}"],
     )
 
 
@@ -93,16 +103,18 @@ class Watch:
         self._urls = _secret(ALERT_URLS, environ)
         self._heartbeat = _secret(HEARTBEAT_URL, environ) if heartbeat else None
         self.notice: Notice | None = None
-        self._is_told = False
+        self._is_over = self._is_known = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
         if notice := self._at_end(error):
-            if not self._is_told:
+            if not self._is_over:
                 self._tell(None, notice)
-            ping(self._heartbeat, "" if notice.exit_code in SUCCESS else "/fail")
+            # Rejected documents that people were told of are no second alarm.
+            is_well = notice.exit_code in SUCCESS or (notice.exit_code is ExitCode.REJECTED and self._is_known)
+            ping(self._heartbeat, "" if is_well else "/fail", notice.body)
 
     @contextmanager
     def during(self, conn: Connection) -> Iterator[None]:
@@ -118,7 +130,7 @@ class Watch:
             notice = self._at_end(error)
             if notice and not isinstance(error, DatabaseError) and not conn.closed:
                 self._tell(conn, notice)
-                self._is_told = True
+                self._is_over = True
 
     def _at_end(self, error: BaseException | None) -> Notice | None:
         """The notice to tell; none for whoever interrupts a command, or mistypes it at a terminal.
@@ -133,26 +145,34 @@ class Watch:
         return of_error(error) if error else self.notice
 
     def _tell(self, conn: Connection | None, notice: Notice) -> None:
+        """Tells what is new, and notes here and in the run whether people know of the trouble by now."""
         if not self._urls:
             return
         trouble = "\n".join(notice.troubles) or None
         query = (
-            "select trouble, sent_at > clock_timestamp() - interval '1 day' from ops.alert"
+            # A daily job never begins after exactly 24 hours.
+            "select trouble, sent_at > clock_timestamp() - interval '20 hours' from ops.alert"
             " where scope = %s order by alert_id desc limit 1"
         )
         told = _remembered(conn, query, (self.scope,))
         last, is_fresh = told[0] if told else (None, False)
         # Documents that are late change places.
-        is_repetition = is_fresh and {*(last or "").splitlines()} == {*(trouble or "").splitlines()}
-        if (trouble and not is_repetition) or notice.news or (last and not trouble):
+        self._is_known = {*(last or "").splitlines()} == {*(trouble or "").splitlines()}
+        if not trouble and not last and notice.run_id:
+            found = _remembered(conn, read_sql("run/broken_off.sql"), {"run_id": notice.run_id})
+            last = found[0][0] if found else None
+        if (trouble and not (self._is_known and is_fresh)) or notice.news or (last and not trouble):
             headline, kind = _headline(notice, last)
             title, message = f"{_sender(conn)}: {headline}", _message(notice, last)
             if deliver(self._urls, title, message, kind):
                 add = "insert into ops.alert (scope, trouble, message) values (%s, %s, %s) returning alert_id"
-                _remembered(conn, add, (self.scope, trouble, f"{title}\n{message}"))
+                self._is_known = bool(_remembered(conn, add, (self.scope, trouble, f"{title}\n{message}")))
+        if trouble and self._is_known:
+            note = """update ops.run set summary = summary || '{"told": true}' where run_id = %s returning run_id"""
+            _remembered(conn, note, (notice.run_id,))
 
 
-def _remembered(conn: Connection | None, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+def _remembered(conn: Connection | None, query: str, parameters: Any) -> list[tuple[Any, ...]]:
     """The rows of a statement on `ops.alert`; none without a connection, or if it fails, which is logged."""
     try:
         return fetch_all(conn, query, parameters) if conn else []
@@ -161,10 +181,10 @@ def _remembered(conn: Connection | None, query: str, parameters: tuple[Any, ...]
         return []
 
 
-def ping(heartbeat: str | None, ending: str) -> bool:
+def ping(heartbeat: str | None, ending: str, body: bytes = b"") -> bool:
     """Sends a ping to a dead man's switch, if there is one, and returns whether that was taken; never raises.
 
-    `ending` is appended to its address: `/start`, `/fail`, or nothing for success.
+    `ending` is appended to its address: `/start`, `/fail`, or nothing for success. With a body it is a POST.
     """
     if not heartbeat:
         return True
@@ -173,7 +193,8 @@ def ping(heartbeat: str | None, ending: str) -> bool:
     host = None
 
     def knock() -> None:
-        with Session() as session, session.ask(heartbeat.rstrip("/") + ending, (3.0, HEARTBEAT_SECONDS)) as response:
+        address, seconds = heartbeat.rstrip("/") + ending, (3.0, HEARTBEAT_SECONDS)
+        with Session() as session, session.ask(address, seconds, JSON, body) as response:
             response.raise_for_status()
 
     try:
@@ -230,7 +251,7 @@ def test(environ: Mapping[str, str]) -> list[str]:
     problems = []
     if urls and not (deliver(urls, f"{_sender(None)}: test", "alerts arrive") and _recipients(urls)[1]):
         problems.append(f"{ALERT_URLS}: not every address took the message; see the log line above")
-    if not ping(heartbeat, ""):
+    if not ping(heartbeat, "", Notice(ExitCode.OK, news=["test"]).body):
         problems.append(f"{HEARTBEAT_URL}: it did not take the ping; see the log line above")
     return problems
 
@@ -253,7 +274,8 @@ def _message(notice: Notice, was_trouble: str | None) -> str:
     over = [f"over: {line}" for line in (was_trouble or "").splitlines()] if not notice.troubles else []
     lines = [*over, *notice.troubles, *notice.news]
     shown = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines[:MOST_LINES]]
-    more = [f"and {len(lines) - MOST_LINES} more: see the log, or main.py status"] if len(lines) > MOST_LINES else []
+    rest = len(lines) - MOST_LINES
+    more = [f"and {rest} more: see the log, or {command('status')}"] if rest > 0 else []
     return "\n".join([*shown, *more, *(f"what to do: {line}" for line in notice.advice)])
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from etl.database import schema
 from etl.database.connection import Connection, transaction
-from etl.errors import ContractError, DocumentError, EtlError, Outcome, SourceError, exit_code_of
+from etl.errors import ContractError, DocumentError, EtlError, Outcome, SourceError, exit_code_of, shown
 from etl.extract import choose
 from etl.extract.source import NOT_ASKED, Missing, Source
 from etl.load import events, locations, rules
@@ -77,7 +77,7 @@ def run(
 
 
 def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], progress: Progress) -> Summary:
-    summary = Summary("load", options.source, *_days_asked(options), options.locations, options.dry_run)
+    summary = Summary("load", shown(options.source), *_days_asked(options), options.locations, options.dry_run)
     with record.recorded(conn, summary):
         chosen = locations.choose(conn, options.locations)
         source = _open_source(conn, options, environ)
@@ -103,6 +103,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
             summary.seconds["load"] += time.monotonic() - started
             progress(sum(summary.documents.values()), summary.requested, summary.row_count)
         summary.notice(loader.end_of_run())
+        summary.frozen = record.frozen(conn, summary)
         if options.kind == RANGE:
             is_covered = locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
             summary.is_empty_range = not is_covered

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 
 from etl import __version__, logs
-from etl.database.connection import Connection, execute, fetch_all, fetch_one
+from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql
 from etl.errors import EtlError, Interrupted, exit_code_of
 from etl.logs import log
 from etl.run.summary import Summary
@@ -52,6 +52,15 @@ def resolved(conn: Connection, summary: Summary) -> None:
     days = days_in_words(summary.first_day, summary.last_day)
     asked = {"source": summary.source, "days": days, "locations": summary.locations}
     log.info("dry run started" if summary.dry_run else "run started", extra=asked)
+
+
+def frozen(conn: Connection, summary: Summary) -> list[str]:
+    """The locations whose document is stale, as it was in every such run of the last two days."""
+    if not summary.stale:
+        return []
+    stale = [trouble.location for trouble in summary.stale]
+    asked = {name: getattr(summary, name) for name in ("run_id", "locations", "first_day", "last_day")}
+    return [code for (code,) in fetch_all(conn, read_sql("run/frozen.sql"), asked | {"stale": stale})]
 
 
 def _close_abandoned(conn: Connection) -> None:

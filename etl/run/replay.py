@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 
 from etl.database.connection import Connection, transaction
-from etl.errors import ContractError, Outcome, UsageError
+from etl.errors import ContractError, Outcome, UsageError, command
 from etl.load import events, locations, merge, rules
 from etl.load.document import Loader
 from etl.load.events import StoredEvent
@@ -110,7 +110,7 @@ def replay_rejected(conn: Connection, wanted: int | None) -> Summary:
     with record.recorded(conn, summary):
         chosen = [event for event in events.open_rejections(conn) if wanted in (None, event.document_load_id)]
         if wanted and not chosen:
-            raise UsageError(f"no rejected document {wanted} is open; `main.py status` lists those that are")
+            raise UsageError(f"no rejected document {wanted} is open; `{command('status')}` lists those that are")
         record.resolved(conn, summary)
         summary.requested = len(chosen)
         known_rules = rules.read(conn)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from etl.errors import SIGNALS, ExitCode, Outcome, first
+from etl.errors import SIGNALS, ExitCode, Outcome, command, first
 from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.transform.bounds import Finding
@@ -20,7 +20,7 @@ MOST_SKIPPED_DAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A document that failed or was rejected, and why; `date` is None for a history.
+    """A document that failed, was rejected or is stale, and why; `date` is None for a history.
 
     `days` are the broken reports of a rejected one, none if all are; `drift` holds the changes that broke it.
     """
@@ -36,7 +36,7 @@ class Trouble:
     def skip_command(self) -> str:
         """The command that passes over its broken reports, or over the location."""
         days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
-        return shlex.join(["main.py", "skip", self.location.lower(), *days, "--reason", "TEXT"])
+        return command(shlex.join(["skip", self.location.lower(), *days, "--reason", "TEXT"]))
 
     def as_json(self) -> dict[str, Any]:
         """The trouble as `--json` prints it."""
@@ -45,7 +45,10 @@ class Trouble:
 
 @dataclass(slots=True)
 class Summary:
-    """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay."""
+    """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay.
+
+    `frozen` holds the locations whose document was stale in every run of two days.
+    """
 
     command: str
     source: str
@@ -63,18 +66,19 @@ class Summary:
     passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
+    stale: list[Trouble] = field(default_factory=list)
+    frozen: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     is_empty_range: bool = False
     ended_by: ExitCode | None = None
     started: float = field(default_factory=time.monotonic)
 
     def count(self, outcome: Outcome, trouble: Trouble) -> None:
-        """Counts one document; `trouble` is kept if it failed or was rejected."""
+        """Counts one document; `trouble` is kept if it failed, was rejected or is stale."""
         self.documents[outcome] += 1
-        if outcome is Outcome.FAILED:
-            self.failed.append(trouble)
-        elif outcome is Outcome.REJECTED:
-            self.rejected.append(trouble)
+        kept = {Outcome.FAILED: self.failed, Outcome.REJECTED: self.rejected, Outcome.STALE: self.stale}
+        if outcome in kept:
+            kept[outcome].append(trouble)
 
     def count_rows(self, merged: MergeCounts) -> None:
         """Adds the row counts of one document."""
@@ -152,6 +156,7 @@ class Summary:
             "findings": [_finding_json(location, finding) for location, finding in self.findings],
             "failed": [trouble.as_json() for trouble in self.failed],
             "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
+            "stale": [trouble.as_json() for trouble in self.stale],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()}
             | {"total": round(self.elapsed, 3)},
         }

@@ -1,7 +1,10 @@
 """The summary of a run in words, for the terminal and for alerts."""
 
-from etl.errors import ExitCode, Outcome, printable
-from etl.run.summary import MOST_SKIPPED_DAYS, Summary
+from etl.errors import ExitCode, Outcome, command, printable
+from etl.extract.source import NOT_ASKED
+from etl.load.drift_record import RecordedChange
+from etl.run.summary import MOST_SKIPPED_DAYS, Summary, Trouble
+from etl.transform import drift
 from etl.transform.bounds import Finding
 from etl.transform.declaration import days_in_words
 
@@ -21,6 +24,7 @@ def as_lines(summary: Summary) -> list[str]:
         ", ".join([f"documents: {summary.requested} requested", *documents]),
         *_row_lines(summary),
         *trouble_lines(summary),
+        *_lines("stale", [trouble for trouble in summary.stale if trouble.location not in summary.frozen]),
         *advice(summary),
         *news_lines(summary),
         *(f"passed over: {reports}" for reports in summary.passed_over),
@@ -39,13 +43,29 @@ def _row_lines(summary: Summary) -> list[str]:
 
 
 def trouble_lines(summary: Summary) -> list[str]:
-    """The troubles, a line for each reason: a source that does not answer is one line, not fifty."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for name, troubles in (("failed", summary.failed), ("rejected", summary.rejected)):
-        for trouble in troubles:
-            place = f"{trouble.location} {trouble.date or 'history'}"
-            reasons.setdefault((name, trouble.reason), []).append(place)
-    return [f"{name}: {_some(places)}: {reason}" for (name, reason), places in reasons.items()]
+    """The troubles, a line for each cause: a source that does not answer is one line, not fifty.
+
+    The words stay the same from run to run for as long as the trouble does.
+    """
+    frozen = [trouble for trouble in summary.stale if trouble.location in summary.frozen]
+    gone_wrong = _lines("failed", summary.failed) + _lines("rejected", summary.rejected)
+    return gone_wrong + _lines("stale for two days", frozen)
+
+
+def _lines(name: str, troubles: list[Trouble]) -> list[str]:
+    causes: dict[str, list[str]] = {}
+    for trouble in troubles:
+        causes.setdefault(_cause(trouble), []).append(f"{trouble.location} {trouble.date or 'history'}")
+    # The documents that were not even asked for say nothing of the cause.
+    ordered = sorted(causes, key=lambda cause: cause == NOT_ASKED)
+    return [f"{name}: {_some(sorted(causes[cause]))}: {cause}" for cause in ordered]
+
+
+def _cause(trouble: Trouble) -> str:
+    """The changes of a document that is broken by these on all days; else the reason, which names its days."""
+    if not trouble.drift or trouble.days:
+        return trouble.reason
+    return printable("; ".join(dict.fromkeys(map(str, trouble.drift[:MOST_NAMED]))))
 
 
 def _some(places: list[str]) -> str:
@@ -64,22 +84,37 @@ def news_lines(summary: Summary) -> list[str]:
         f" {check}, {measure}: {group[0].meaning}"
         for (place, check, measure), group in groups.items()
     ]
-    return [printable(change.line) for change in summary.drift] + findings
+    known = {change.drift_id for trouble in summary.rejected if not trouble.days for change in trouble.drift}
+    return [printable(change.line) for change in summary.drift if change.drift_id not in known] + findings
 
 
 def advice(summary: Summary) -> list[str]:
-    """The ways to deal with rejected documents, a line each: accepting, waiting, passing over."""
+    """The ways to deal with rejected and frozen documents, a line each: waiting, accepting, passing over."""
     if summary.command == "replay":
-        is_whole_loss = summary.rejected and not summary.documents[Outcome.LOADED]
-        lost = "nothing was changed; to rebuild all the rest without it: main.py replay --allow-rejected"
-        return [lost] if is_whole_loss else []
-    shown = {change.drift_id: change for trouble in summary.rejected for change in trouble.drift}
-    accepting = [number for number, change in sorted(shown.items()) if change.can_be_accepted]
-    lines = []
-    if accepting:
-        commands = [f"main.py drift --accept {number}" for number in accepting]
-        lines.append(f"to take the change as it is: {'; '.join([*commands, 'main.py replay --rejected'])}")
-    if len(accepting) < len(shown):
-        lines.append("a changed type cannot be accepted: wait for the source, or for a program that reads it")
+        rest = f"to rebuild all the rest without it: {command('replay --allow-rejected')}"
+        again = f"nothing was changed; if {command('drift')} lists the cause, accept it (again); {rest}"
+        return [again] if summary.rejected and not summary.documents[Outcome.LOADED] else []
     poison = [trouble for trouble in summary.rejected if trouble.date or trouble.days or not trouble.drift]
-    return lines + [f"to pass over it: {trouble.skip_command}" for trouble in poison[:MOST_SKIPPED_DAYS]]
+    lines = _accepting({change.drift_id: change for trouble in summary.rejected for change in trouble.drift})
+    for trouble in poison[:MOST_SKIPPED_DAYS]:
+        wait = "" if trouble.date or trouble.days else "wait for the source; "
+        lines.append(f"{wait}to pass over it: {trouble.skip_command}")
+    if summary.frozen:
+        again = command(f"load --force --locations {','.join(summary.frozen).lower()}")
+        lines.append(f"wait, a cache may serve an old copy; to load it as it is: {again}")
+    return lines
+
+
+def _accepting(changes: dict[int, RecordedChange]) -> list[str]:
+    known = [change for _, change in sorted(changes.items()) if change.can_be_accepted]
+    losses = [f"drift --accept {change.drift_id}" for change in known if change.change == drift.PATH_GONE]
+    others = [f"drift --accept {change.drift_id}" for change in known if change.change != drift.PATH_GONE]
+    lines = []
+    if len(known) < len(changes):
+        lines.append("such a change cannot be accepted: wait for the source, or for a program that reads it")
+    if losses:
+        loss = "; ".join(map(command, losses))
+        lines.append(f"wait for the source; if it is gone for good, this says what is lost: {loss}")
+    if others:
+        lines.append(f"to take the change as it is: {'; '.join(map(command, [*others, 'replay --rejected']))}")
+    return lines

@@ -9,7 +9,7 @@ import msgspec
 
 from etl import __version__
 from etl.database.connection import Connection, fetch_all, lock_holder, read_sql, rows_of
-from etl.errors import ExitCode
+from etl.errors import ExitCode, command
 from etl.load import drift_record, rules
 from etl.load.drift_record import RecordedChange
 from etl.load.events import StoredEvent, instant, open_rejections
@@ -206,17 +206,18 @@ def _waiting_lines(status: Status) -> Iterator[str]:
         since = instant(document.known_at)
         yield f"rejected {document.document_load_id}: {document.address} since {since}: {document.reason}"
     if status.rejected:
-        yield "once that is mended, accepted or passed over (main.py skip): main.py replay --rejected"
+        replay = command("replay --rejected")
+        yield f"once that is mended, accepted or passed over ({command('skip')}): {replay}"
     yield from map(_drift_line, status.open_drift)
     for group in status.findings:
         days = group.first_day or "all days"
         yield f"finding: {group.location}, {group.check}, {group.measure}, {days}: {group.meaning}"
     for tombstone in status.passed_over:
-        yield f"passed over {tombstone}; to end that: main.py skip --undo {tombstone.tombstone_id}"
+        yield f"passed over {tombstone}; to end that: {command('skip --undo')} {tombstone.tombstone_id}"
     for row in status.locations:
         yield from (f"gap: {row.location} {first} to {last}" for first, last in row.gaps)
 
 
 def _drift_line(change: RecordedChange) -> str:
-    hint = f"; to take it as it is: main.py drift --accept {change.drift_id}" if change.can_be_accepted else ""
-    return f"{change.line}{hint}"
+    accept = f"; to take it as it is: {command(f'drift --accept {change.drift_id}')}"
+    return change.line + (accept if change.can_be_accepted else "")

@@ -16,8 +16,6 @@ Signal = Literal["definition", "shape"]
 # The changes in the shape of the data.
 PATH_ADDED, PATH_GONE, PATH_RENAMED, TYPE_CHANGED = "path added", "path gone", "path renamed", "type changed"
 UNREADABLE = "definitions unreadable"
-# The breaking changes that a person can accept.
-ACCEPTABLE = (PATH_GONE, PATH_RENAMED)
 # The prefix of every path in the shape of a report.
 DATA = "data."
 

@@ -24,7 +24,14 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 # The names that the README's steps use.
 CONTAINER, IMAGE = "docker_postgresql", "covid-tracking-etl"
 ADMIN_PSQL = ("exec", "-T", "db", "psql", "-U", "postgres_user", "-d", "postgres_db", "-XAtc")
-HELD_LOCK = "select pg_advisory_lock(2020011320210307), pg_sleep(600)"
+# A session like that of a run: covid_loader's, with the name of one.
+LOADER_PSQL = ("exec", "-T", "db", "psql", "-U", "covid_loader", "-d", "postgres_db", "-XAtc")
+HELD_LOCK = """
+    select set_config('application_name', to_char(
+        now() at time zone 'UTC', '"covid-etl 1@elsewhere "YYYY-MM-DD"T"HH24:MI:SS"Z"'
+    ), false);
+    select pg_advisory_lock(2020011320210307), pg_sleep(600)
+"""
 
 
 def free_port() -> str:
@@ -67,7 +74,7 @@ class Project:
         """Holds the run lock, as another run would, until `release_lock`."""
         nowhere = subprocess.DEVNULL
         session = subprocess.Popen(
-            ["docker", "compose", *ADMIN_PSQL, HELD_LOCK],
+            ["docker", "compose", *LOADER_PSQL, HELD_LOCK],
             cwd=ROOT, env=self.variables, stdin=nowhere, stdout=nowhere, stderr=nowhere,
         )  # fmt: skip
         while self.admin("select count(*) from pg_locks where locktype = 'advisory'") != "1":
@@ -183,7 +190,7 @@ def test_an_overlapping_run_leaves_with_75(loaded: Project) -> None:
     found = loaded.compose("run", "--rm", "-T", "etl", "load")
     loaded.release_lock(session)
     assert found.returncode == 75
-    assert "another run holds the lock: a session named 'psql'" in found.stderr
+    assert "another run holds the lock: pid 1 on elsewhere since" in found.stderr
 
 
 def test_a_stopped_container_ends_at_once_with_143(loaded: Project) -> None:
@@ -197,6 +204,44 @@ def test_a_stopped_container_ends_at_once_with_143(loaded: Project) -> None:
     assert inspect(container, "{{.State.ExitCode}}") == 143
     loaded.run("docker", "rm", container)
     loaded.release_lock(session)
+
+
+def test_commands_are_shown_as_they_are_typed_here(loaded: Project) -> None:
+    wrong = loaded.compose("run", "--rm", "-T", "etl", "drift", "--accept", "7")
+    assert "`docker compose run --rm -T etl drift` lists all" in wrong.stderr
+
+
+def test_a_healthy_database_is_hardly_ever_checked_and_logs_are_bounded(loaded: Project) -> None:
+    check = inspect(CONTAINER, "{{json .Config.Healthcheck}}")
+    assert (check["StartInterval"], check["Interval"]) == (10**9, 300 * 10**9)
+    checked = inspect(CONTAINER, "{{json .State.Health}}")
+    time.sleep(3)
+    assert (checked["Status"], inspect(CONTAINER, "{{json .State.Health}}")) == ("healthy", checked)
+    for container in (CONTAINER, f"{loaded.name}-etl-1"):
+        assert inspect(container, "{{json .HostConfig.LogConfig.Config}}") == {"max-file": "3", "max-size": "10m"}
+
+
+def test_a_password_is_changed_in_the_database_and_then_in_the_environment(loaded: Project) -> None:
+    changed = Project(loaded.name, loaded.environ | {"COVID_LOADER_PASSWORD": "it's new"})
+    status = ("run", "--rm", "-T", "etl", "status")
+    refused = changed.compose(*status)
+    assert (refused.returncode, "password authentication failed" in refused.stderr) == (2, True)
+
+    def change(password: str) -> None:
+        shell = loaded.spawn(f"docker exec -it {CONTAINER} psql -U postgres_user -d postgres_db")
+        shell.expect("postgres_db=# ")
+        shell.sendline("\\password covid_loader")
+        for prompt in ("Enter new password.*: ", "Enter it again: "):
+            shell.expect(prompt)
+            shell.sendline(password)
+        shell.expect("postgres_db=# ")
+        shell.sendline("\\q")
+        shell.close()
+
+    change("it's new")
+    assert changed.compose(*status).returncode == 0
+    change("loader_password")
+    assert loaded.compose(*status).returncode == 0
 
 
 # --- hardening ---
@@ -335,7 +380,9 @@ def test_trouble_is_told_from_the_container_with_addresses_from_a_file(loaded: P
         loaded.run("docker", "rm", "--force", "receiver")
     assert found.returncode == 3, found.stderr
     assert "hush" not in found.stderr
-    paths = re.findall(r'"GET (/\w+(?:/\w+)?)', seen)
+    # Messages and runs name the machine, and not the container.
+    assert loaded.admin("select host from ops.run order by run_id desc limit 1") == socket.gethostname()
+    paths = re.findall(r'"(?:GET|POST) (/\w+(?:/\w+)?)', seen)
     assert paths == ["/ping/start", "/alert", "/ping/fail"]
 
 

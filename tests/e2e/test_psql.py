@@ -212,7 +212,7 @@ def test_a_script_fails_with_psql_s_own_code(command: Command) -> None:
 def test_an_argument_that_psql_would_ignore_is_refused(command: Command) -> None:
     result = command("psql", "select 1")
     assert result.returncode == 2
-    assert "psql takes no 'select 1'; for a statement: main.py psql -- -c 'select 1'" in result.stderr
+    assert "psql takes no 'select 1'; for SQL: main.py psql -- -c 'select 1'" in result.stderr
 
 
 def test_a_reader_that_leaves_ends_psql_as_it_would_by_itself(command: Command) -> None:

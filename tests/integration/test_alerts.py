@@ -1,16 +1,26 @@
 """Alerts and the heartbeat, against a real HTTP receiver and a real database."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2
 import pytest
 
-from etl.database.connection import Connection, fetch_all
+from etl.database import embedded
+from etl.database.connection import Connection, execute, fetch_all
 from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
 from etl.run import alerts
 from etl.run.alerts import Notice, Watch
+from etl.show import status
+from etl.show.status import staleness
+from etl.transform.declaration import NATION
+from tests.cli import Cli
+from tests.conftest import Api
+from tests.documents import Json, document, pluck, report, state_history
 from tests.receiver import SECRET, Receiver
+from tests.warehouse import CALIFORNIA, Warehouse
 
 FAILED = Notice(ExitCode.SOURCE, ["failed: CA history: status 500"])
 FINE = Notice(ExitCode.OK)
@@ -56,7 +66,7 @@ def test_a_trouble_is_told_again_when_it_changes_or_a_day_has_passed(conn: Conne
     assert len(tell(conn, receiver, other)) == 1
     assert tell(conn, receiver, other) == []
     with conn.cursor() as cursor:
-        cursor.execute("update ops.alert set sent_at = sent_at - interval '25 hours'")
+        cursor.execute("update ops.alert set sent_at = sent_at - interval '23 hours 50 minutes'")
     assert len(tell(conn, receiver, other)) == 1
     assert tell(conn, receiver, other) == []
 
@@ -116,6 +126,11 @@ def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receive
         "failed: cannot connect to the database"
     ] * 2
     assert receiver.pings == ["/fail", "/fail"]
+
+
+def test_the_heartbeat_carries_the_run_its_exit_code_and_its_summary(conn: Connection, receiver: Receiver) -> None:
+    tell(conn, receiver, Notice(ExitCode.SOURCE, ["failed: CA history"], run_id=7, counts=["failed (run 7)"]))
+    assert receiver.bodies == [{"run_id": 7, "exit_code": 3, "summary": ["failed (run 7)", "failed: CA history"]}]
 
 
 def own_log(caplog: pytest.LogCaptureFixture) -> str:
@@ -182,6 +197,102 @@ def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
     wrong = receiver.environ | {alerts.ALERT_URLS: f"nonsense://x {receiver.environ[alerts.ALERT_URLS]}"}
     assert len(alerts.test(wrong)) == 1
     assert "nobody would be told" in alerts.test({})[0]
+
+
+# --- one bad state ---
+
+
+def age(warehouse: Warehouse) -> None:
+    """Lets a day pass, less the minutes by which a daily job varies."""
+    for table, columns in {"run": ("started_at", "ended_at"), "alert": ("sent_at",)}.items():
+        moved = ", ".join(f"{column} = {column} - interval '23 hours 50 minutes'" for column in columns)
+        execute(warehouse.conn, f"update ops.{table} set {moved}")
+
+
+def day(
+    warehouse: Warehouse, receiver: Receiver, number: int, change: Callable[[Json], object]
+) -> tuple[list[str], str, str | None]:
+    """A daily load of what the source publishes that day: the messages, the last ping, and what is stale."""
+    age(warehouse)
+    for address, code in ((CALIFORNIA, "CA"), ("states/ny/daily.json", "NY")):
+        content = state_history(
+            code, {f"2021-01-{day:02}": {} for day in range(1, number + 2)}, f"2021-03-{number + 1:02}T00:00:00Z"
+        )
+        for row in content["data"]:
+            change(row)
+        warehouse.publish(address, content)
+    receiver.messages.clear()
+    with Watch("load", receiver.environ, heartbeat=True) as watch, watch.during(warehouse.conn):
+        watch.notice = alerts.of_summary(warehouse.load(locations="ca,ny"))
+    return list(receiver.messages), receiver.pings[-1], staleness(status.read(warehouse.conn).totals, 2)
+
+
+def test_two_weeks_of_one_bad_state_are_one_alarm_a_reminder_each_day_and_its_end(
+    warehouse: Warehouse, receiver: Receiver
+) -> None:
+    assert day(warehouse, receiver, 0, bool) == ([], "", None)
+    told = [day(warehouse, receiver, number, lambda row: pluck(row, "cases")) for number in range(1, 15)]
+    cause = "rejected: CA history, NY history: path gone: data.cases"
+    ways = "what to do: wait for the source; if it is gone for good, this says what is lost: main.py drift --accept 1"
+    assert told == [
+        ([f"covid-tracking-etl: trouble (exit code 5, run {number})\n{cause}\n{ways}"], "", None)
+        for number in range(2, 16)
+    ]
+    assert day(warehouse, receiver, 15, bool) == ([f"covid-tracking-etl: recovered\nover: {cause}"], "", None)
+    assert day(warehouse, receiver, 16, bool) == ([], "", None)
+
+
+def test_a_rejection_of_which_nobody_could_be_told_stays_an_alarm(warehouse: Warehouse, receiver: Receiver) -> None:
+    day(warehouse, receiver, 0, bool)
+    receiver.status = 500
+    told = [day(warehouse, receiver, number, lambda row: pluck(row, "cases"))[1:] for number in range(1, 4)]
+    assert [ping for ping, _ in told] == ["/fail"] * 3
+    assert [bool(stale) for _, stale in told] == [False, False, True]
+
+
+def test_a_location_that_an_old_copy_freezes_is_told_after_two_days(warehouse: Warehouse, receiver: Receiver) -> None:
+    day(warehouse, receiver, 3, bool)
+    messages = [day(warehouse, receiver, 1, bool)[0] for _ in range(5)]
+    assert messages[:3] == [[], [], []]
+    line = "stale for two days: CA history, NY history: built 2021-03-02 00:00:00+00:00, before the one loaded"
+    ways = (
+        "what to do: wait, a cache may serve an old copy; to load it as it is: main.py load --force --locations ca,ny"
+    )
+    assert messages[3:] == [
+        [f"covid-tracking-etl: trouble (exit code 0, run {run})\n{line}\n{ways}"] for run in (5, 6)
+    ]
+    assert warehouse.rows(
+        "select exit_code, summary -> 'stale' -> 0 ->> 'location' from ops.run where run_id = 5"
+    ) == [(0, "CA")]
+    assert day(warehouse, receiver, 4, bool)[0] == [f"covid-tracking-etl: recovered\nover: {line}"]
+
+
+def test_the_return_of_a_database_is_told(shared_folder: Path, receiver: Receiver, api: Api) -> None:
+    api.answers["us/daily.json"] = document([report(NATION, "2021-01-01", cases__total=1)])
+    home = shared_folder / uuid4().hex
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = {"listen_addresses": "127.0.0.1", "port": str(probe.getsockname()[1])}
+    cli = Cli(f"host=127.0.0.1 port={address['port']} user=postgres dbname=postgres", shared_folder)
+
+    def load() -> tuple[int, str | None]:
+        return cli("load", "--locations", "us", "--source", api.url, **receiver.environ).returncode, receiver.taken()
+
+    with embedded.running(home):
+        pass
+    rules = "local all postgres trust\nhost all all 127.0.0.1/32 trust\n"
+    (home / "postgres" / "pg_hba.conf").write_text(rules)
+    with embedded.running(home, **address):
+        assert [load(), load()] == [(0, None)] * 2
+    code, message = load()
+    assert (code, (message or "").splitlines()[0]) == (6, "covid-tracking-etl: trouble (exit code 6)")
+    with embedded.running(home, **address):
+        code, message = load()
+        assert (code, (message or "").split(" (last run at")[0]) == (
+            0,
+            "covid-tracking-etl: recovered\nover: the database could not be reached",
+        )
+        assert load() == (0, None)
 
 
 HOSTILE = "failed: CA: <b>x</b> [x](http://x.example) *x* @everyone <!channel> <@1> & </script>"

@@ -11,6 +11,7 @@ from etl.load import drift_record, events
 from etl.load.definitions import column_fed
 from etl.run import replay
 from etl.run.summary import Summary
+from etl.run.wording import advice
 from etl.transform.declaration import NATION
 from tests.documents import DEFINITIONS, Json, document, plant, pluck, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
@@ -261,7 +262,7 @@ def test_a_path_that_is_gone_is_accepted_only_with_the_loss_that_it_means(publis
 def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> None:
     done = publisher.load(lambda row: pluck(row, "state"))
     assert [change.path for change in done.drift] == ["data.state"]
-    with pytest.raises(UsageError, match="cannot be accepted: no report can be without it"):
+    with pytest.raises(UsageError, match="cannot be accepted, as no report can be without it"):
         drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
 
 
@@ -294,10 +295,40 @@ def test_what_was_accepted_can_be_taken_back(publisher: Publisher) -> None:
 
 def test_a_changed_type_cannot_be_accepted_and_is_over_when_it_is(publisher: Publisher) -> None:
     publisher.load(lambda row: plant(row, "cases.total.value", "many"))
-    with pytest.raises(UsageError, match="stay rejected until the old type is back"):
+    with pytest.raises(UsageError, match="stay rejected until the source mends that"):
         drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
     publisher.load()
     assert [row[-1] for row in publisher.drift()] == [True]
+
+
+def test_a_new_definition_of_all_states_is_accepted_and_taken_back(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.load(field_definitions=[*DEFINITIONS, definition()])
+    conn = publisher.warehouse.conn
+    assert drift_record.accept(conn, 1, with_loss=False).endswith("titled Recovered; nothing else changes")
+    assert [change.status for change in drift_record.changes(conn)] == ["acknowledged"]
+    assert "drift 1 is open again" in drift_record.undo(conn, 1)
+    assert [change.status for change in drift_record.changes(conn)] == ["open"]
+
+
+def test_the_loss_of_attributes_is_counted(publisher: Publisher) -> None:
+    publisher.load(lambda row: plant(row, "meta.data_quality_grade", "A"))
+    publisher.load(lambda row: pluck(row, "meta.data_quality_grade"))
+    assert "2 values of CA become null" in drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
+
+
+def test_a_replay_after_a_loss_was_taken_back_changes_nothing_and_says_what_to_do(publisher: Publisher) -> None:
+    publisher.load()
+    publisher.load(drop_deaths, drop_deaths)
+    conn = publisher.warehouse.conn
+    drift_record.accept(conn, 1, with_loss=True)
+    assert replay.replay_rejected(conn, None).exit_code == 0
+    drift_record.undo(conn, 1)
+    refused = replay.replay(conn, "all")
+    assert refused.exit_code == 5
+    assert "if main.py drift lists the cause, accept it (again)" in advice(refused)[0]
+    drift_record.accept(conn, 1, with_loss=True)
+    assert replay.replay(conn, "all").exit_code == 0
 
 
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from etl.errors import ExitCode, Outcome
+from etl.extract.source import NOT_ASKED
 from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.run.summary import Summary, Trouble
-from etl.run.wording import advice, as_lines
+from etl.run.wording import advice, as_lines, news_lines, trouble_lines
 from etl.transform.bounds import Finding
 
 DRIFT = RecordedChange(
@@ -88,6 +89,7 @@ def test_the_json_has_every_count_and_trouble() -> None:
         }],
         "failed": [trouble],
         "rejected": [trouble | {"skip": "main.py skip ca --reason TEXT"}],
+        "stale": [],
     }  # fmt: skip
 
 
@@ -132,7 +134,9 @@ def test_the_text_of_a_day_without_anything_says_so() -> None:
 
 
 def broken(change: str, location: str = "CA", **trouble: Any) -> Trouble:
-    seen = replace(DRIFT, drift_id=4, locations=[location], change=change, severity="breaking", first_run_id=6)
+    seen = replace(
+        DRIFT, drift_id=4, locations=[location], change=change, path="data.cases", severity="breaking", first_run_id=6
+    )
     return Trouble(location, trouble.get("day"), "why", days=trouble.get("days", ()), drift=(seen,))
 
 
@@ -145,16 +149,54 @@ def advised(*troubles: Trouble) -> list[str]:
 
 def test_what_to_do_depends_on_what_broke_the_documents() -> None:
     accept = "to take the change as it is: main.py drift --accept 4; main.py replay --rejected"
-    wait = "a changed type cannot be accepted: wait for the source, or for a program that reads it"
+    lose = "wait for the source; if it is gone for good, this says what is lost: main.py drift --accept 4"
+    wait = "such a change cannot be accepted: wait for the source, or for a program that reads it"
     assert advised(broken("path renamed"), broken("path renamed", "NY")) == [accept]
     assert advised(broken("path gone", day=date(2021, 1, 2))) == [
-        accept, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
+        lose, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
     ]  # fmt: skip
     assert advised(broken("type changed", days=("2021-01-02",))) == [
         wait, "to pass over it: main.py skip ca 2021-01-02 --reason TEXT",
     ]  # fmt: skip
-    assert advised(Trouble("NY", None, "why")) == ["to pass over it: main.py skip ny --reason TEXT"]
+    assert advised(Trouble("NY", None, "why")) == [
+        "wait for the source; to pass over it: main.py skip ny --reason TEXT"
+    ]
     assert advised() == []
+
+
+def test_a_change_of_many_documents_is_one_line_however_many_days_show_it() -> None:
+    made = summary()
+    for number in range(56):
+        seen = broken("path renamed", f"X{number:02}")
+        made.count(Outcome.REJECTED, replace(seen, reason=f"data.cases: is missing ({number} times)"))
+        made.notice([replace(seen.drift[0], first_run_id=7)])
+    assert trouble_lines(made) == [
+        "rejected: X00 history, X01 history, X02 history, X03 history, X04 history and 51 more: "
+        "path renamed: data.cases, now number"
+    ]
+    assert news_lines(made) == []
+
+
+def test_documents_that_were_not_asked_for_come_behind_the_cause_of_that() -> None:
+    made = summary()
+    for reason in (NOT_ASKED, "[Errno 111] Connection refused"):
+        made.count(Outcome.FAILED, Trouble("CA", None, reason))
+    assert trouble_lines(made) == [
+        f"failed: CA history: {reason}" for reason in ("[Errno 111] Connection refused", NOT_ASKED)
+    ]
+
+
+def test_stale_documents_are_in_the_text_and_frozen_ones_are_trouble() -> None:
+    made = summary(Outcome.STALE)
+    assert (as_lines(made)[-1], trouble_lines(made)) == ("stale: CA history: why", [])
+    made.frozen = ["CA"]
+    assert trouble_lines(made) == ["stale for two days: CA history: why"]
+
+
+def test_commands_are_shown_as_they_are_typed_where_the_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVID_ETL_COMMAND", "docker compose run --rm -T etl")
+    assert advised(broken("path gone"))[0].endswith(": docker compose run --rm -T etl drift --accept 4")
+    assert Trouble("CA", None, "why").skip_command == "docker compose run --rm -T etl skip ca --reason TEXT"
 
 
 def test_many_documents_with_the_same_trouble_are_counted() -> None:
@@ -202,5 +244,6 @@ def test_a_replay_that_was_rolled_back_counts_its_documents_as_unchanged() -> No
     made.take_back()
     assert (made.documents[Outcome.LOADED], made.documents[Outcome.UNCHANGED], made.row_count) == (0, 1, 0)
     assert advice(made) == [
-        "nothing was changed; to rebuild all the rest without it: main.py replay --allow-rejected"
+        "nothing was changed; if main.py drift lists the cause, accept it (again); "
+        "to rebuild all the rest without it: main.py replay --allow-rejected"
     ]
