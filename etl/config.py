@@ -33,6 +33,11 @@ def configured_database(url: str | None, environ: Mapping[str, str]) -> Database
     return Database(dsn or "", _read_secret("PGPASSWORD_FILE", environ))
 
 
+def command(*words: str) -> str:
+    """A command of this program as people type it here; in a container `COVID_ETL_COMMAND` says what starts it."""
+    return " ".join([os.environ.get("COVID_ETL_COMMAND") or "main.py", *words])
+
+
 def api_url(environ: Mapping[str, str]) -> str:
     """The address of the API, or of a copy of it that `COVID_ETL_API_URL` names."""
     return (environ.get("COVID_ETL_API_URL") or API_URL).rstrip("/")

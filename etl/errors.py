@@ -1,6 +1,5 @@
 """Exit codes, outcomes, the one mapping from an error or an outcome to a code, and the text of messages."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -72,11 +71,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
-
-
-def command(*words: str) -> str:
-    """A command of this program as people type it here; in a container `COVID_ETL_COMMAND` says what starts it."""
-    return " ".join([os.environ.get("COVID_ETL_COMMAND") or "main.py", *words])
 
 
 def shown(spec: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl import __version__, ending, errors, logs
+from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
 from etl.cli.options import Parser
 from etl.config import PROGRAM
@@ -79,7 +79,7 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
     The help of a command is the docstring of its function: a sentence, then examples.
     """
     parser = Parser(
-        prog=errors.command(),
+        prog=config.command(),
         description=DESCRIPTION,
         epilog=f"COMMAND may be left out: `main.py --date latest` is `main.py load --date latest`.\n\n{EXIT_CODES}",
     )
@@ -282,7 +282,7 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl.load import rules
 
     if (options.location is not None) + options.list + (options.undo is not None) != 1:
-        see = errors.command("skip --help")
+        see = config.command("skip --help")
         raise UsageError(f"give either a LOCATION with --reason, or --list, or --undo ID; see {see}")
     if options.location and not options.reason:
         raise UsageError("--reason is missing: say why, for whoever finds the gap later")
@@ -297,7 +297,7 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             hint = [f"still passed over by tombstone {others}" if others else "the next load reads it again"]
         else:
             shown = rules.skip(conn, options.location, options.days, options.reason)
-            hint = [f"load what was rejected for it: {errors.command('replay --rejected')}"]
+            hint = [f"load what was rejected for it: {config.command('replay --rejected')}"]
     lines = [*map(str, shown), *hint] or ["nothing is passed over"]
     _print_result(options, {"tombstones": [tombstone.as_json() for tombstone in shown]}, *lines)
     return ExitCode.OK

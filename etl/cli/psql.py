@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from etl import errors
+from etl import config
 from etl.config import Database
 from etl.database import embedded
 from etl.database.connection import SQL, split_password
@@ -35,7 +35,7 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
     the exit code is 128 and its number. Raises `UsageError` for a bare argument, which psql would ignore.
     """
     if arguments and not arguments[0].startswith("-"):
-        raise UsageError(f"psql takes no {arguments[0]!r}; for SQL: {errors.command('psql')} -- -c 'select 1'")
+        raise UsageError(f"psql takes no {arguments[0]!r}; for SQL: {config.command('psql')} -- -c 'select 1'")
     dsn, password = split_password(target)
     if "sslpassword=" in dsn:
         raise UsageError("psql would show sslpassword to other users: put it into a service file (PGSERVICE)")

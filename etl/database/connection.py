@@ -15,8 +15,9 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor, make_dsn, parse_dsn
 
 from etl import config
+from etl.config import command
 from etl.database import embedded
-from etl.errors import BlockedError, DatabaseError, EtlError, LockedError, StatementError, UsageError, command
+from etl.errors import BlockedError, DatabaseError, EtlError, LockedError, StatementError, UsageError
 
 T = TypeVar("T")
 

@@ -9,8 +9,9 @@ from itertools import chain
 
 from psycopg2 import sql
 
+from etl.config import command
 from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, holders, read_sql, transaction
-from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_usage_error, command
+from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_usage_error
 from etl.logs import log
 
 VIEWS = "views"

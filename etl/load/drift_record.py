@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 
 from psycopg2 import sql
 
+from etl.config import command
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql, rows_of, transaction
-from etl.errors import UsageError, command
+from etl.errors import UsageError
 from etl.load.merge import count_of
 from etl.transform import drift
-from etl.transform.declaration import REPORT_TABLE, SHAPES, paths_below
+from etl.transform.declaration import REPORT_TABLE, SHAPES
 from etl.transform.drift import Change, Observation
 
 # More locations than this are only counted.
@@ -66,8 +67,11 @@ class RecordedChange:
 
     @property
     def parts(self) -> list[str]:
-        """The declared paths of a report at or below its own."""
-        return paths_below(SHAPES[self.endpoint_kind], self.report_path)
+        """The declared paths of values of a report at or below its own."""
+        shape = SHAPES[self.endpoint_kind]
+        values = [path for metric in shape.metrics for path in metric.columns.values()]
+        values += [attribute.path for attribute in shape.attributes]
+        return [path for path in values if f"{path}.".startswith(f"{self.report_path}.")]
 
     @property
     def line(self) -> str:
@@ -189,9 +193,13 @@ def _add_alias(conn: Connection, change: RecordedChange, published: str | None, 
 def _count_values(conn: Connection, change: RecordedChange, locations: list[str]) -> int:
     """How many values of some locations the star holds in the columns that the path of a change feeds."""
     shape = SHAPES[change.endpoint_kind]
-    metrics = [metric for metric in shape.metrics if metric.path in change.parts]
     columns = [attribute.column for attribute in shape.attributes if attribute.path in change.parts]
-    counts = [(metric.table, count_of(metric, name)) for metric in metrics for name in metric.columns]
+    counts = [
+        (metric.table, count_of(metric, name))
+        for metric in shape.metrics
+        for name, path in metric.columns.items()
+        if path in change.parts
+    ]
     counts += [(REPORT_TABLE, sql.SQL("count({})").format(sql.Identifier(name))) for name in columns]
     return sum(_count(conn, table, count, locations) for table, count in counts)
 

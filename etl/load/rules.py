@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from etl.config import command
 from etl.database.connection import Connection, execute, fetch_all, read_sql, rows_of, transaction
-from etl.errors import UsageError, command
+from etl.errors import UsageError
 from etl.load import events, locations
 from etl.load.events import instant
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key

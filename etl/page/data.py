@@ -6,9 +6,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from etl.config import command
 from etl.database.checks import Check, validate
 from etl.database.connection import Connection, at_one_moment, read_sql, rows_of
-from etl.errors import UsageError, command
+from etl.errors import UsageError
 
 NATION = "US"
 PER_PEOPLE = 100_000

@@ -5,7 +5,8 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from etl.errors import UsageError, command
+from etl.config import command
+from etl.errors import UsageError
 from etl.page import charts, words
 from etl.page.data import MEASURES, Contents, Curve, Location, Measure
 

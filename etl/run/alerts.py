@@ -18,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from etl import config
+from etl.config import command
 from etl.database.connection import Connection, fetch_all, read_sql
 from etl.errors import (
     DatabaseError,
@@ -26,7 +27,6 @@ from etl.errors import (
     Interrupted,
     LockedError,
     UsageError,
-    command,
     exit_code_of,
     printable,
 )

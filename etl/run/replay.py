@@ -3,8 +3,9 @@
 from datetime import UTC, date, datetime
 from functools import partial
 
+from etl.config import command
 from etl.database.connection import Connection, transaction
-from etl.errors import ContractError, Outcome, UsageError, command
+from etl.errors import ContractError, Outcome, UsageError
 from etl.load import events, locations, merge, rules
 from etl.load.document import Loader
 from etl.load.events import StoredEvent

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from etl.errors import SIGNALS, ExitCode, Outcome, command, first
+from etl.config import command
+from etl.errors import SIGNALS, ExitCode, Outcome, first
 from etl.load.drift_record import RecordedChange
 from etl.load.merge import MergeCounts, RowCounts
 from etl.transform.bounds import Finding

@@ -1,6 +1,7 @@
 """The summary of a run in words, for the terminal and for alerts."""
 
-from etl.errors import ExitCode, Outcome, command, printable
+from etl.config import command
+from etl.errors import ExitCode, Outcome, printable
 from etl.extract.source import NOT_ASKED
 from etl.load.drift_record import RecordedChange
 from etl.run.summary import MOST_SKIPPED_DAYS, Summary, Trouble

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from etl import __version__
+from etl.config import command
 from etl.database.connection import Connection, fetch_all, lock_holder, read_sql, rows_of
-from etl.errors import ExitCode, command
+from etl.errors import ExitCode
 from etl.load import drift_record, rules
 from etl.load.drift_record import RecordedChange
 from etl.load.events import StoredEvent, instant, open_rejections

@@ -351,3 +351,15 @@ def test_an_alias_loads_the_renamed_documents_again_only_once(publisher: Publish
         (1,), (2,), (1,), (2,),
     ]  # fmt: skip
     assert events.open_rejections(publisher.warehouse.conn) == []
+
+
+def test_the_loss_of_a_single_calculated_figure_is_counted_and_accepted(publisher: Publisher) -> None:
+    path = "cases.total.calculated.change_from_prior_day"
+    publisher.load(lambda row: plant(row, path, 5))
+    done = publisher.load(lambda row: pluck(row, path))
+    assert [change.path for change in done.drift] == [f"data.{path}"]
+    conn = publisher.warehouse.conn
+    assert "2 values of CA become null" in drift_record.accept(conn, 1, with_loss=True)
+    assert replay.replay_rejected(conn, None).exit_code == 0
+    query = "select total_cases_change_from_prior_day from public.cases_fact join public.location_dimension using (location_id) where location_code = 'CA'"
+    assert set(publisher.warehouse.rows(query)) == {(None,)}
