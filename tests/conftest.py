@@ -168,9 +168,9 @@ def schema_template(server_dsn: str, shared_folder: Path) -> str:
     return make_template(server_dsn, shared_folder, "schema", schema.upgrade)
 
 
-def load_snapshot(locations: str) -> Callable[[Connection], object]:
+def load_snapshot(locations: str, *, past: bool = False) -> Callable[[Connection], object]:
     def fill(conn: Connection) -> None:
-        assert run(conn, LoadOptions(source="snapshot", locations=locations), {}).exit_code == 0
+        assert run(conn, LoadOptions(source="snapshot", locations=locations, past=past), {}).exit_code == 0
 
     return fill
 

@@ -65,7 +65,8 @@ def link(table: Table) -> str:
 
 def functions(conn: Connection) -> Iterator[str]:
     """A row per function that returns rows."""
-    yield "\n## Functions\n\n| function | rows as of | meaning |\n|---|---|---|\n"
+    yield "\n## Functions\n\n`mart.vintage_of(date)` is the instant of what a reader saw on an evening of the past.\n"
+    yield "\n| function | rows as of | meaning |\n|---|---|---|\n"
     for function in read_functions(conn, *SCHEMAS):
         yield f"| `{function.call}` | `{function.rows_of}` | {function.comment} |\n"
 
@@ -188,7 +189,7 @@ def example_conditions(table: Table) -> list[tuple[str, str]]:
 # The columns that each load fills anew, so that an example would change the file each time it is made.
 VARYING = (
     "known_from", "first_seen_at", "last_seen_at", "run_id", "document_id", "sites", "started_at", "ended_at",
-    "seconds",
+    "seconds", "version", "min_lag", "max_lag", "lag_near_latest",
 )  # fmt: skip
 
 

@@ -147,6 +147,8 @@ def _load_options(parser: Parser) -> None:
     parser.option("--source", f"{text} (default: auto)", metavar="S", default="auto")
     parser.switch("--dry-run", "do everything and roll it back; needs a schema")
     parser.switch("--force", "load also what is unchanged or stale")
+    text = "leave out the shipped past, published before the first load; a later load with --force brings it"
+    parser.option("--no-past", text, action="store_false", dest="past")
     parser.switch("--allow-withdrawals", "accept a history that lacks more than a tenth of the known days")
     parser.shared("--jobs", "--wait", "--json", "--no-progress")
 

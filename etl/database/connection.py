@@ -325,7 +325,8 @@ _BUSY = re.compile(
 )
 # libpq has these words for what is wrong on this machine.
 _LOCAL = re.compile(
-    "no password supplied|certificate|private key|SSL was required|definition of service|service file|weak sslmode|invalid "
+    "no password supplied|certificate|private key|SSL was required|definition of service|service file|weak sslmode"
+    "|invalid "
 )
 # The tables of the program, and the locks on them that keep no load waiting.
 _TABLES = r"^((history|ops)\.|public\..*_(dimension|fact)$)"

@@ -8,7 +8,7 @@ from datetime import datetime
 from etl.database.connection import Connection, execute, fetch_all, is_in_transaction, read_sql, transaction
 from etl.errors import ContractError
 from etl.extract.source import NOTHING_KNOWN, Received
-from etl.load import drift_record, events, findings, locations, merge
+from etl.load import drift_record, events, findings, locations, merge, past
 from etl.load.definitions import DefinitionRecord
 from etl.load.drift_record import RecordedChange
 from etl.load.events import Event, StoredEvent
@@ -49,13 +49,17 @@ class Effect:
 class Loader:
     """Writes the documents of one run, each in a transaction of its own.
 
-    If the caller has begun a transaction, as a dry run does, each document is a savepoint in it.
+    If the caller has begun a transaction, as a dry run does, each document is a savepoint in it. With
+    `with_past`, the whole history of a location brings its shipped past.
     """
 
-    def __init__(self, conn: Connection, run_id: int, rules: Rules, *, allow_withdrawals: bool = False) -> None:
+    def __init__(
+        self, conn: Connection, run_id: int, rules: Rules, *, allow_withdrawals: bool = False, with_past: bool = False
+    ) -> None:
         self.conn = conn
         self.run_id = run_id
         self.allow_withdrawals = allow_withdrawals
+        self.with_past = with_past
         self._is_nested = is_in_transaction(conn)
         self.definition_record = DefinitionRecord(conn, rules.aliases)
         self._has_stage = False
@@ -80,6 +84,8 @@ class Loader:
                 self._refuse_large_withdrawal(event)
             merged = merge.merge(self.conn, event, payload.rows)
             events.record(self.conn, event, merged.changed_rows)
+            if self.with_past:
+                past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
             new_findings = self._notice_findings(event, payload, merged)
             _check_keys(self.conn)

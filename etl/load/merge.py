@@ -26,6 +26,8 @@ REPORT_STAMPS = {
     "document_id": "document_id",
 }
 FACT_STAMPS = {"known_from": "known_at"}
+# The columns that tell when a version of the past was believed, and how it ended.
+PAST_STAMPS = ("known_from", "known_to", "change", "changed_columns")
 
 
 @dataclass(slots=True)
@@ -65,10 +67,10 @@ class MergeCounts:
 
 
 def make_stage(conn: Connection) -> None:
-    """Makes the staging tables, which last as long as the session."""
+    """Makes the staging tables, which last as long as the session; versions of the past have times too."""
     for table in TABLES:
-        columns = _names([*key_columns(table), *value_columns(table)])
-        as_table = f"as select {columns} from public.{table} with no data"  # noqa: S608 (names of the declaration)
+        columns = _names([*key_columns(table), *value_columns(table), *PAST_STAMPS])
+        as_table = f"as select {columns} from history.{table}_revision with no data"  # noqa: S608 (names of the declaration)
         execute(conn, f"create temporary table if not exists stage_{table} on commit delete rows {as_table}")
 
 
@@ -139,10 +141,13 @@ def merge_statement(table: str) -> str:
 
 
 def clear_locations(conn: Connection, location_ids: list[int]) -> None:
-    """Deletes all rows of some locations from the star and its history."""
+    """Deletes all rows of some locations from the star, and from its history but for those of vintages."""
+    delete = sql.SQL(
+        "delete from {} where location_id = any(%s) and known_from not in (select known_at from ops.vintage)"
+    )
     for table in TABLES:
         for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
-            execute(conn, sql.SQL("delete from {} where location_id = any(%s)").format(name), (location_ids,))
+            execute(conn, delete.format(name), (location_ids,))
 
 
 def count_of(metric: Metric, column: str) -> sql.Composed:

@@ -40,7 +40,7 @@ def no_progress(_done: int, _total: int, _rows: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options of `load`; `day` is a date or `latest`."""
+    """The options of `load`; `day` is a date or `latest`. The command asks for the `past` unless told otherwise."""
 
     source: str = "auto"
     day: date | str | None = None
@@ -50,6 +50,7 @@ class LoadOptions:
     dry_run: bool = False
     force: bool = False
     allow_withdrawals: bool = False
+    past: bool = False
     jobs: int = 4
 
     @property
@@ -93,7 +94,13 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         ]
         summary.requested = len(requests)
         summary.passed_over = [reports for request in requests if (reports := request.passed_over)]
-        loader = Loader(conn, summary.run_id or 0, known_rules, allow_withdrawals=options.allow_withdrawals)
+        loader = Loader(
+            conn,
+            summary.run_id or 0,
+            known_rules,
+            allow_withdrawals=options.allow_withdrawals,
+            with_past=options.past,
+        )
         known = last_loads(conn, requests)
         preparer = Preparer(source, known, options.force, time.monotonic() + RUN_SECONDS, datetime.now(UTC).date())
         step = DocumentStep(loader, summary)

@@ -6,7 +6,7 @@ from functools import partial
 from etl.config import command
 from etl.database.connection import Connection, transaction
 from etl.errors import ContractError, Outcome, UsageError
-from etl.load import events, locations, merge, rules
+from etl.load import events, locations, merge, past, rules
 from etl.load.document import Loader
 from etl.load.events import StoredEvent
 from etl.load.request import Request, last_loads
@@ -55,6 +55,8 @@ def replay(
                     request = _request_of(event, places[event.location_code], known_rules, event.known_at)
                     _merge_again(loader, summary, sources, event, request)
                     progress(sum(summary.documents.values()), len(stored), summary.row_count)
+                for location in places.values():
+                    past.end_again(conn, location.location_id, location.shape)
                 if summary.rejected and not allow_rejected:
                     raise _RefusedError
         except _RefusedError:

@@ -8,6 +8,7 @@ and their index.
 """
 
 import hashlib
+from collections.abc import Collection
 from datetime import date, datetime
 from functools import cache
 from itertools import groupby
@@ -23,8 +24,17 @@ from etl.transform.rows import Rows
 
 # A table, and the number of the kind of test where the table has one row for each.
 _Place = tuple[str, tuple[int, ...]]
+
+
+class Columns(list[str]):
+    """Names of columns; as text they are an array of Postgres."""
+
+    def __str__(self) -> str:
+        return f"{{{','.join(self)}}}"
+
+
 # A row that is believed: since when, the columns that changed then, and its values by column.
-_Belief = tuple[datetime, list[str], dict[str, Any]]
+_Belief = tuple[datetime, Columns, dict[str, Any]]
 
 
 class Vintage(msgspec.Struct):
@@ -60,7 +70,7 @@ def read_index(body: bytes) -> Index:
 
 def columns(table: str, shape: Shape) -> tuple[str, ...]:
     """The columns of the rows that `versions` makes for a table; none of those that the source calculated."""
-    return (*key_columns(table), *_measures(table, shape), "known_from", "known_to", "change", "changed_columns")
+    return (*key_columns(table), *measures(table, shape), "known_from", "known_to", "change", "changed_columns")
 
 
 def versions(body: bytes, location_code: str, shape: Shape, index: Index) -> Rows:
@@ -90,14 +100,15 @@ class _Report:
     def apply(self, delta: Any, now: datetime) -> None:
         """Brings the report to one change."""
         if delta.kind == "r":
-            self.believed = {place: (now, [], dict(nulls)) for place, nulls in _unpublished(self.shape).items()}
+            nulls = _unpublished(self.shape).items()
+            self.believed = {place: (now, Columns(), dict(values)) for place, values in nulls}
         elif delta.kind == "x":
-            self.end_all(now, "withdrawn", [])
+            self.end_all(now, "withdrawn", Columns())
         for path, value in delta.cells.items():
             place, column = self.targets[path]
             # A kind of test has a row only where it has a value.
             if place[1] and value is None:
-                self._end(place, now, "withdrawn", [])
+                self._end(place, now, "withdrawn", Columns())
                 continue
             _, revised, values = self._belief(place, now)
             values[column] = value
@@ -108,7 +119,7 @@ class _Report:
         """The row as of now, which ends an earlier one; other changes of the same vintage fill in both."""
         known = self.believed.get(place)
         if known is None or known[0] != now:
-            revised: list[str] = []
+            revised = Columns()
             self._end(place, now, "revised", revised)
             self.believed[place] = (now, revised, dict(known[2]) if known else {})
         return self.believed[place]
@@ -125,7 +136,19 @@ class _Report:
             self.rows[table].append((self.day, *test, *values.values(), since, *ending))
 
 
-def _measures(table: str, shape: Shape) -> list[str]:
+def carried_columns(table: str, shape: Shape, paths: Collection[str]) -> list[str]:
+    """The columns of a table that some paths feed."""
+    fed = {column for path, (place, column) in _targets(shape).items() if path in paths and place[0] == table}
+    return [column for column in measures(table, shape) if column in fed]
+
+
+def labels(shape: Shape) -> dict[str, str]:
+    """Path -> its table and column, with the number of a kind of test."""
+    attributes = {part.path: f"{REPORT_TABLE}.{part.column}" for part in shape.attributes}
+    return attributes | {metric.path: metric.label for metric in shape.metrics}
+
+
+def measures(table: str, shape: Shape) -> list[str]:
     """The columns of a table that the source did not calculate."""
     return [column for column, path in column_paths(table, shape).items() if ".calculated." not in path]
 
@@ -133,7 +156,7 @@ def _measures(table: str, shape: Shape) -> list[str]:
 @cache
 def _unpublished(shape: Shape) -> dict[_Place, dict[str, None]]:
     """The rows that every report has, without a value."""
-    return {(table, ()): dict.fromkeys(_measures(table, shape)) for table in TABLES if table != DETAIL_TABLE}
+    return {(table, ()): dict.fromkeys(measures(table, shape)) for table in TABLES if table != DETAIL_TABLE}
 
 
 @cache

@@ -135,12 +135,16 @@ findings (name, is_required, findings, meaning) as (
         'rows that lead to no document',
         true,
         count(*),
-        'known_from of every row is the time of a load of its location'
+        'known_from of every row is the time of a load or of a vintage'
     from believed
     where
         not exists (
             select from ops.document_load as load
             where load.known_at = believed.known_from
+        )
+        and not exists (
+            select from ops.vintage as vintage
+            where vintage.known_at = believed.known_from
         )
     union all
     select

@@ -107,6 +107,26 @@ comment on column ops.document_load.last_modified is 'A second validator, used l
 comment on column ops.document_load.changed_rows is 'How many rows of the star the document inserted, updated or withdrew; 0 if it confirmed them all.';
 comment on column ops.document_load.closed_at is 'When a rejected document was settled (UTC instant): it was loaded, a later sound document had all its days, or these were passed over. Null while it is open.';
 
+create table ops.vintage (
+    series text not null check (series in ('nation', 'state')),
+    known_at timestamptz not null,
+    previous_at timestamptz,
+    exactness text not null check (exactness in ('commit', 'bound')),
+    carried text[] not null,
+    origin text not null,
+    sha256 text not null,
+    primary key (series, known_at),
+    check (previous_at < known_at)
+);
+comment on table ops.vintage is 'One row per vintage of the shipped past: all that was published of the nation, or of the states, at one time before the first load. Its rows are in the history alone.';
+comment on column ops.vintage.series is 'nation or state.';
+comment on column ops.vintage.known_at is 'When the vintage was known (UTC instant). The rows that it brought have the same known_from.';
+comment on column ops.vintage.previous_at is 'known_at of the vintage before: a change was published after that time; null for the first.';
+comment on column ops.vintage.exactness is 'commit: known_at is the time of a robot''s copy; bound: the latest time at which the copy can have been made.';
+comment on column ops.vintage.carried is 'Tables and columns that the vintage had, such as death_fact.total_deaths, with the number of a kind of test. It says nothing of others, which keep the values of the vintage before.';
+comment on column ops.vintage.origin is 'Repository, path and commit of the copy.';
+comment on column ops.vintage.sha256 is 'SHA-256 of the file of all changes of the series from which the past was made.';
+
 create table ops.drift (
     drift_id bigint generated always as identity primary key,
     endpoint_kind text not null check (endpoint_kind in ('nation', 'state')),

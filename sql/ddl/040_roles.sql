@@ -28,6 +28,7 @@ declare
         ['ops.run', 'select, insert, update'],
         ['ops.document', 'select, insert, update'],
         ['ops.document_load', 'select, insert, update'],
+        ['ops.vintage', 'select, insert'],
         ['ops.drift', 'select, insert, update'],
         ['ops.alias', 'select, insert, update'],
         ['ops.tombstone', 'select, insert, update'],

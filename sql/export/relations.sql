@@ -67,7 +67,7 @@ relation_columns as (
         ) as expressions,
         string_agg(
             format('%I', name), ', ' order by name <> 'location_code', name <> 'report_date', position
-        ) filter (where in_key or name in ('location_code', 'report_date')) as ordering
+        ) filter (where in_key or name in ('location_code', 'report_date', 'geo_value', 'time_value', 'version', 'measure')) as ordering
     from shown_column
     group by oid
 )

@@ -37,7 +37,7 @@ begin
         );
         execute format(
             'comment on function history.%I(timestamptz) is %L',
-            tracked || '_as_of', format('Rows of %s as they were believed at an instant; before the first load there are none.', tracked)
+            tracked || '_as_of', format('Rows of %s as they were believed at an instant; the shipped past included.', tracked)
         );
     end loop;
 end

@@ -80,4 +80,4 @@ begin atomic
     left join history.death_fact_as_of(daily_summary_as_of.at) as deaths using (location_id, report_date);
 end;
 -- noqa: enable=references.from
-comment on function mart.daily_summary_as_of(timestamptz) is 'Rows of mart.daily_summary as they were believed at an instant; before the first load there are none.';
+comment on function mart.daily_summary_as_of(timestamptz) is 'Rows of mart.daily_summary as they were believed at an instant; the shipped past included, in which new_* are null: mart.new_per_day_as_of has them.';

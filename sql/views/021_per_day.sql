@@ -1,4 +1,4 @@
--- Figures per day from the running totals, and their means over a week.
+-- Figures per day from the running totals, and their means over a week: as believed now, and as of an instant.
 
 create view mart.new_per_day as
 with
@@ -13,7 +13,8 @@ difference as (
         total_cases - first_value(total_cases) over day_before as new_cases,
         total_tests - first_value(total_tests) over day_before as new_tests,
         total_deaths - first_value(total_deaths) over day_before as new_deaths
-    from mart.daily_summary
+    -- The function below puts another relation in this place, under the same name.
+    from mart.daily_summary as summary -- noqa: aliasing.unused
     window day_before as (
         partition by location_code order by report_date
         range between interval '1 day' preceding and interval '1 day' preceding
@@ -129,3 +130,27 @@ comment on column mart.rolling_7d.currently_in_icu_7d_mean_per_100k is 'The mean
 comment on column mart.rolling_7d.currently_on_ventilator is 'People on a ventilator on the day; additive over locations, not over days.';
 comment on column mart.rolling_7d.currently_on_ventilator_7d_mean is 'Mean of currently_on_ventilator over the 7 calendar days that end on the day, people, to 3 decimals; null unless all 7 are known. Not additive over days.';
 comment on column mart.rolling_7d.currently_on_ventilator_7d_mean_per_100k is 'The mean before rounding, per 100,000 inhabitants, to 3 decimals. Not additive; for comparing locations.';
+
+-- The functions are made from the text of the views, so that these cannot differ. How many rows an as-of function returns is
+-- unknown beforehand: a nested loop of two of them would ask the second one again for each row of the first.
+do $$
+declare
+    shown text;
+begin
+    foreach shown in array array['new_per_day', 'rolling_7d'] loop
+        execute format(
+            'create function mart.%1$I(at timestamptz) returns setof mart.%2$I language sql stable set enable_nestloop = off'
+            ' begin atomic %3$s end',
+            shown || '_as_of', shown,
+            regexp_replace(
+                pg_get_viewdef(format('mart.%I', shown)::regclass),
+                'mart\.(daily_summary|new_per_day) ', format('mart.\1_as_of(%I.at) ', shown || '_as_of'), 'g'
+            )
+        );
+        execute format(
+            'comment on function mart.%I(timestamptz) is %L',
+            shown || '_as_of', format('Rows of mart.%s as they were believed at an instant; the shipped past included.', shown)
+        );
+    end loop;
+end
+$$;

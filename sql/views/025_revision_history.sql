@@ -43,7 +43,7 @@ begin
                 case cell.measure %4$s end as new_value,
                 old.known_from as believed_from,
                 old.known_to as known_from,
-                (old.known_to at time zone 'UTC')::date - old.report_date as lag_days,
+                old.location_id,
                 old.change as kind,
                 old.superseded_by_run_id as run_id
             from history.%5$I as old
@@ -73,12 +73,25 @@ begin
     execute format(
         $create$
             create view mart.revision_history as
+            with carried as (
+                select
+                    series, known_at, part.label, lag(known_at) over (partition by series, part.label order by known_at) as before
+                from ops.vintage
+                cross join lateral unnest(carried) as part (label)
+            )
+
             select
                 cell.location_code, cell.report_date, cell.fact, test.test_type, test.unit, test.result,
-                cell.measure, cell.old_value, cell.new_value, cell.believed_from, cell.known_from, cell.lag_days,
+                cell.measure, cell.old_value, cell.new_value, cell.believed_from, carried.before as known_after, cell.known_from,
+                (carried.before at time zone 'UTC')::date - cell.report_date as lag_days_min,
+                (cell.known_from at time zone 'UTC')::date - cell.report_date as lag_days,
                 cell.kind, cell.run_id
             from (%s) as cell
             left join public.test_dimension as test using (test_id)
+            left join carried on
+                carried.known_at = cell.known_from
+                and carried.series = case cell.location_id when 0 then 'nation' else 'state' end
+                and carried.label = cell.fact || '.' || cell.measure || coalesce(' (test_id ' || test_id || ')', '')
         $create$, arms
     );
 end
@@ -94,7 +107,9 @@ comment on column mart.revision_history.measure is 'Column of the number.';
 comment on column mart.revision_history.old_value is 'The number that was believed; null if it was not published.';
 comment on column mart.revision_history.new_value is 'The number in its place; null if it is not published any more.';
 comment on column mart.revision_history.believed_from is 'When the old value began to be believed (UTC instant).';
-comment on column mart.revision_history.known_from is 'When the warehouse learned of the change (UTC instant).';
-comment on column mart.revision_history.lag_days is 'Days from the reporting day to the change.';
+comment on column mart.revision_history.known_after is 'The vintage before that carried the column (UTC instant): the change was published between it and known_from. Null if a load learned of the change.';
+comment on column mart.revision_history.known_from is 'When the change was known (UTC instant), by a vintage or a load; it may have been published before.';
+comment on column mart.revision_history.lag_days_min is 'Days from the reporting day to known_after: the change came later. Null with it.';
+comment on column mart.revision_history.lag_days is 'Days from the reporting day to known_from: the change came no later.';
 comment on column mart.revision_history.kind is 'revised; withdrawn: the whole row is no longer published; source_changed: the next load read another source.';
 comment on column mart.revision_history.run_id is 'Run that learned of the change: ops.run.run_id.';

@@ -10,7 +10,8 @@ begin
             execute format(
                 'grant select on'
                 ' mart.daily_summary, mart.new_per_day, mart.rolling_7d, mart.weekly, mart.latest, mart.state_ranking,'
-                ' mart.positivity, mart.revision_history, mart.data_quality, mart.calculated_differences, mart.run_history to %I',
+                ' mart.positivity, mart.revision_history, mart.data_quality, mart.calculated_differences, mart.run_history,'
+                ' mart.vintage, mart.archive, mart.revision_summary to %I',
                 wanted
             );
         end if;

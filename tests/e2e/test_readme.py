@@ -165,7 +165,7 @@ def test_the_queries_of_the_pages_run(loaded_dsn: str) -> None:
             if name not in STEPS
         }
         (past,) = blocks("sql", PAGES["docs/tables.md"])
-        assert len(fetch_all(conn, past.replace("now() - interval '1 day'", "now()"))) == 7
+        assert len(fetch_all(conn, past.replace("mart.vintage_of('2020-07-01')", "now()"))) == 7
     assert len(found["README.md"][0]) == 21200
     assert found["docs/tables.md"] == [[]]
     deaths = found["docs/analysis.md"][0]

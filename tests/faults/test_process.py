@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,20 @@ from etl.extract.directory import DirectorySource
 from etl.files import locked, write_atomically
 from etl.show import export
 from etl.transform import contract
-from etl.transform.declaration import STATE
+from etl.transform.declaration import STATE, TABLES
 from tests.cli import Cli
 from tests.conftest import FEW, MAIN, Command, administrator
 from tests.faults.conftest import Times
 from tests.integration.test_no_false_alarm import star
 from tests.integration.test_server import postmaster
+from tests.unit.test_past import shipped
 
 pytestmark = pytest.mark.slow
 
 LOAD = ("load", "--source", "snapshot", "--locations", FEW)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SEED = 20200113
+past = cache(shipped)
 
 Attack = Callable[["subprocess.Popen[str]", Command], None]
 
@@ -89,13 +92,19 @@ def attack(command: Command, attacks: list[Attack], duration: float, seed: int) 
 
 
 def assert_whole(dsn: str, few_dsn: str) -> None:
-    """The database holds what a load of the same data into an empty one makes."""
+    """The database holds what a load of the same data into an empty one makes, and the past of each location once."""
     with database.connect(config.Database(dsn)) as conn, database.connect(config.Database(few_dsn)) as whole:
         assert star(conn, FEW) == star(whole, FEW)
         assert database.fetch_all(
             conn, "select count(*), count(distinct address) from ops.document_load"
         ) == database.fetch_all(whole, "select count(*), count(distinct address) from ops.document_load")
         assert database.fetch_all(conn, "select count(*) from ops.run where status = 'running'") == [(0,)]
+        for table in TABLES:
+            query = f"select count(*) from history.{table}_revision where known_from in (select known_at from ops.vintage)"
+            assert database.fetch_one(conn, query) == (
+                sum(len(past(code)[table]) for code in FEW.upper().split(",")),
+            )
+        assert database.fetch_one(conn, "select count(*) from ops.vintage") == (219 + 269,)
 
 
 def interrupt_first_starts(count: int, folder: Path, few_dsn: str, seed: int = SEED) -> None:

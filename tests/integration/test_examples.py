@@ -14,15 +14,22 @@ from etl.config import ROOT
 from etl.database import connection as database
 from etl.database import embedded as server
 from etl.database.connection import Connection, fetch_all
-from tests.conftest import copied
+from tests.conftest import copied, load_snapshot, make_template, read_only
 from tests.documents import snapshot
 from tests.warehouse import Warehouse
 
 EXAMPLES = sorted((ROOT / "sql/examples").glob("*.sql"))
 SHOWN = re.compile(
-    r"^-- First rows(, with the revisions of tests/integration/test_examples\.py)?:\n((?:--.*\n)+)\Z", re.M
+    r"^-- First rows(, with the revisions of tests/integration/test_examples\.py|, with the past)?:\n((?:--.*\n)+)\Z",
+    re.M,
 )
 
+# What the first rows are said to come from, and the fixture that has it.
+DATABASE_OF = {
+    None: "loaded_dsn",
+    ", with the revisions of tests/integration/test_examples.py": "twice",
+    ", with the past": "with_past",
+}
 
 REVISIONS: dict[str, dict[str, dict[str, int]]] = {
     "ca": {"2021-03-07": {}, "2021-02-24": {"cases": 3446001}, "2021-01-15": {"cases": 2860000, "deaths": 32500}},
@@ -63,8 +70,22 @@ def cells(lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in lines if not re.fullmatch(r"[-+ ]*", line)]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_answers_as_it_says(example: Path, loaded_dsn: str, twice: str) -> None:
+@pytest.fixture(scope="session")
+def with_past(server_dsn: str, shared_folder: Path) -> Iterator[str]:
+    """A read-only database with the whole snapshot and the past."""
+    template = make_template(server_dsn, shared_folder, "loaded_past", load_snapshot("all", past=True))
+    with read_only(server_dsn, template) as dsn:
+        yield dsn
+
+
+def of_example(path: Path) -> Any:
+    """The example, which is slow if it asks for the past of all places."""
+    is_slow = "-- First rows, with the past:" in path.read_text(encoding="utf-8")
+    return pytest.param(path, marks=pytest.mark.slow if is_slow else (), id=path.stem)
+
+
+@pytest.mark.parametrize("example", [of_example(path) for path in EXAMPLES])
+def test_an_example_answers_as_it_says(example: Path, request: pytest.FixtureRequest) -> None:
     text = example.read_text(encoding="utf-8")
     shown = SHOWN.search(text)
     assert shown, "the file ends with its first rows"
@@ -73,7 +94,7 @@ def test_an_example_answers_as_it_says(example: Path, loaded_dsn: str, twice: st
     program = server.psql_program()
     assert program
     result = subprocess.run(
-        [program, twice if shown[1] else loaded_dsn, "-XqP", "null=(null)", "-P", "footer=off", "-v", "ON_ERROR_STOP=1",
+        [program, request.getfixturevalue(DATABASE_OF[shown[1]]), "-XqP", "null=(null)", "-P", "footer=off", "-v", "ON_ERROR_STOP=1",
          "-c", "set timezone = 'UTC'", "-f", str(example)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

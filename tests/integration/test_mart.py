@@ -323,7 +323,8 @@ def revision_history(star: Star) -> Iterator[Row]:
                     "unit": kinds[key[2]]["unit"] if key[2] else None,
                     "result": kinds[key[2]]["result"] if key[2] else None,
                     "measure": measure, "old_value": old[measure], "new_value": new.get(measure),
-                    "believed_from": old["known_from"], "known_from": old["known_to"],
+                    "believed_from": old["known_from"], "known_after": None, "known_from": old["known_to"],
+                    "lag_days_min": None,
                     "lag_days": (old["known_to"].date() - old["report_date"]).days,
                     "kind": old["change"], "run_id": old["superseded_by_run_id"],
                 }  # fmt: skip
@@ -517,9 +518,13 @@ def test_a_run_that_lasts_has_its_seconds_so_far(conn: Connection, tmp_path: Pat
     assert {run[f"documents_{name}"] for name in COUNTS} == {run["revisions"]} == {None}
 
 
+# Compared in tests/integration/test_past.py.
+OF_THE_PAST = ("vintage", "archive", "revision_summary")
+
+
 def test_every_view_is_compared(conn: Connection) -> None:
     found = fetch_all(conn, "select table_name from information_schema.views where table_schema = 'mart'")
-    assert {name for (name,) in found} == {view.__name__ for view in VIEWS} | {"run_history"}
+    assert {name for (name,) in found} == {view.__name__ for view in VIEWS} | {"run_history", *OF_THE_PAST}
 
 
 def test_the_reader_may_select_from_every_view(conn: Connection) -> None:
