@@ -1,4 +1,4 @@
--- What did a nowcaster see of the nation on the evening of Thanksgiving 2020, and what is known now?
+-- How did the nation look to a nowcaster on the evening of Thanksgiving 2020, and how does that evening look now?
 -- Means over 7 days, of the 26 November and the six days before.
 
 select
