@@ -55,6 +55,20 @@ def test_the_boundary_allows_what_the_roles_of_the_stack_do(bootstrap: Template)
     assert secrets["Resource"].endswith(f":secret:covid-tracking-etl/{environment}/*")
 
 
+def test_a_key_is_the_stack_s_own_by_the_tag_that_the_template_gives_it(bootstrap: Template) -> None:
+    (tag,) = Template("template.yaml", **ANSWERS).document["Resources"]["TopicKey"]["Properties"]["Tags"]
+    assert tag["Key"] == "project"
+    name = f"covid-tracking-etl-{bootstrap.values['Environment']}"
+    found = [found for role, found in statements(bootstrap) if role == "StackRole" and "Principal" not in found]
+    for action, key in (
+        ("kms:CreateKey", "RequestTag"),
+        ("kms:TagResource", "RequestTag"),
+        ("kms:DescribeKey", "ResourceTag"),
+    ):
+        (statement,) = (statement for statement in found if allowed(statement, action))
+        assert statement["Condition"] == {"StringEquals": {f"aws:{key}/project": name}}
+
+
 def test_a_role_without_the_boundary_cannot_be_made(bootstrap: Template) -> None:
     found = [found for name, found in statements(bootstrap) if name == "StackRole" and "Principal" not in found]
     for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,8 +21,12 @@ STACK_ROLE = "arn:aws:iam::123456789012:role/stack"
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An account with a network, secrets, and nothing else."""
+    # The stand-in cannot read the tag of a key as CloudFormation writes it.
+    untagged, tag = (tmp_path / "template.yaml"), "      Tags: [{Key: project, Value: !Ref AWS::StackName}]\n"
+    untagged.write_text(deploy.TEMPLATE.read_text().replace(tag, ""))
+    monkeypatch.setattr(deploy, "TEMPLATE", untagged)
     with mock_aws():
         ec2, manager = boto3.client("ec2"), boto3.client("secretsmanager")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
