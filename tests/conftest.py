@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the folder that all the workers of a session share; open, since under root the server is not root."""
+    # Whoever runs the tests in the background makes them ignore signals, and with them the commands that they start.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="covid-etl-tests-", dir=memory())
         Path(folder).chmod(0o755)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from etl.config import ROOT
+from etl.database.embedded import installed_binaries
 from tests.conftest import Command, administrator, copied
 from tests.parts import require
 
@@ -65,10 +65,11 @@ def rows(dsn: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_an_embedded_database_moves_to_a_server(server_dsn: str, home: Path, tmp_path: Path) -> None:
-    require(shutil.which("pg_dump") and shutil.which("pg_restore"), "no pg_dump here: install PostgreSQL's client")
+    programs = installed_binaries(as_root=os.geteuid() == 0)[0].folder
+    require((programs / "pg_dump").exists(), "no pg_dump of the embedded server's version here")
     save, restore = blocks("From the embedded database to a server", "sh")
     (roles,) = blocks("From the embedded database to a server", "sql")
-    environ = os.environ | {"COVID_ETL_HOME": str(home)}
+    environ = os.environ | {"COVID_ETL_HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"}
 
     def shell(script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / ".venv").symlink_to(ROOT / ".venv") if not (tmp_path / ".venv").exists() else None
