@@ -23,6 +23,6 @@ where
         broke_off
         or (
             current_setting('listen_addresses') <> '' and pg_postmaster_start_time() > started_at
-            and coalesce(clock_timestamp() - started_at > 1.5 * (select max(earlier.pause) from load as earlier), true)
+            and coalesce(clock_timestamp() - started_at > 1.5 * (select max(earlier.pause) from load as earlier), false)
         )
     );

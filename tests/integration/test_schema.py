@@ -487,7 +487,7 @@ def test_a_reader_of_a_view_is_not_waited_for_without_end(
     before = picture(conn)
     monkeypatch.setattr(log, "propagate", True)
     monkeypatch.setattr(schema, "VIEW_LOCK_TIMEOUT", "50ms")
-    with administrator(make_dsn(conn.dsn, application_name="a notebook")) as reader:
+    with administrator(make_dsn(conn.dsn, password=conn.info.password, application_name="a notebook")) as reader:
         reader.execute("begin; select * from mart.latest")
         assert schema.upgrade(conn) == []
         assert picture(conn) == before
