@@ -27,7 +27,7 @@ def tables() -> dict[str, str]:
 def upgrade(conn: Connection) -> list[str]:
     """Applies what is missing and returns its names; the caller holds the run lock.
 
-    Raises `UsageError` if the schema is newer than this program, or of another state.
+    Raises `UsageError` if the schema is of another state of this program, such as a newer one.
     """
     shipped, applied = tables(), _applied(conn)
     waiting = _missing(shipped, applied)
@@ -50,15 +50,11 @@ def require(conn: Connection) -> None:
 
 def _missing(shipped: dict[str, str], applied: dict[str, str]) -> list[str]:
     """The files of tables that are to be applied; raises as `upgrade` does."""
-    if unknown := sorted(applied.keys() - shipped.keys() - {VIEWS}):
+    known = {name: _checksum(text) for name, text in shipped.items()}
+    if other := sorted(name for name in applied.keys() - {VIEWS} if applied[name] != known.get(name)):
         raise UsageError(
-            f"the schema is of a newer version of this program (it has sql/{unknown[-1]}): upgrade the program, "
-            "or load into a new database (this one keeps its history)"
-        )
-    if changed := [name for name in shipped if name in applied and applied[name] != _checksum(shipped[name])]:
-        raise UsageError(
-            f"the schema is of another state of this program, whose sql/{changed[0]} differs: use that program, "
-            "or load into a new database (this one keeps its history)"
+            f"the schema is of another state of this program, whose sql/{other[0]} differs or is not here: use that "
+            "program, or load into a new database (DATABASE_URL or COVID_ETL_HOME); this one keeps its history"
         )
     return [name for name in shipped if name not in applied]
 

@@ -9,13 +9,11 @@ import logging
 import re
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from etl import config
 from etl.config import command
@@ -188,23 +186,16 @@ def ping(heartbeat: str | None, ending: str, body: bytes = b"") -> bool:
     """
     if not heartbeat:
         return True
-    from etl.extract.session import Session, within
 
-    host = None
+    def knock() -> bool:
+        from etl.extract.session import Session
 
-    def knock() -> None:
         address, seconds = heartbeat.rstrip("/") + ending, (3.0, HEARTBEAT_SECONDS)
         with Session() as session, session.ask(address, seconds, JSON, body) as response:
             response.raise_for_status()
+        return True
 
-    try:
-        host = urlsplit(heartbeat).hostname
-        within(HEARTBEAT_SECONDS, knock)
-    except Exception as error:
-        # The text of the error names the address, of which only the host is no secret.
-        log.warning("heartbeat not delivered", extra={"host": host, "reason": type(error).__name__})
-        return False
-    return True
+    return _is_taken("heartbeat", HEARTBEAT_SECONDS, knock)
 
 
 def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
@@ -212,18 +203,27 @@ def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
 
     `kind` is one of apprise's: info, success, warning or failure.
     """
-    from etl.extract.session import within
-
     # As text: apprise escapes what is markup to a service, but for the beginnings of mentions.
     sent = {"title": printable(title), "body": re.sub("[@<]", "\\g<0>\u200b", message), "body_format": "text"}
-    try:
+
+    def notify() -> bool:
         recipients, _ = _recipients(urls)
-        if recipients and within(ALERT_SECONDS, partial(recipients.notify, **sent, notify_type=kind)):
+        return bool(recipients) and bool(recipients.notify(**sent, notify_type=kind))
+
+    return _is_taken("alert", ALERT_SECONDS, notify)
+
+
+def _is_taken(what: str, seconds: float, send: Callable[[], bool]) -> bool:
+    """Whether a message is taken in time; a failure is logged without its text, which may hold an address."""
+    from etl.extract.session import within
+
+    try:
+        if within(seconds, send):
             return True
-        reason = ""
+        reason = "refused"
     except Exception as error:
         reason = type(error).__name__
-    log.warning("alert not delivered", extra={"reason": reason} if reason else None)
+    log.warning(f"{what} not delivered", extra={"reason": reason})
     return False
 
 

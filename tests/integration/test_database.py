@@ -181,7 +181,7 @@ def test_no_right_to_load(cli: Cli, dsn: str, ordinary_dsn: str) -> None:
 def test_a_schema_of_a_newer_version(cli: Cli, conn: Connection) -> None:
     with conn.cursor() as cursor:
         cursor.execute("insert into ops.migration (file, checksum) values ('migrations/900_later.sql', 'x')")
-    assert "of a newer version of this program" in said(cli("load"), 2)
+    assert "of another state of this program" in said(cli("load"), 2)
 
 
 def test_the_lock_held_by_another_run(cli: Cli, conn: Connection) -> None:
