@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
@@ -23,6 +24,8 @@ from etl.transform.rows import columns, flatten, render
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
+# The parameter of mallopt (malloc.h), and the size in bytes from which a block is large; an ordinary document is smaller.
+MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 * 2**20
 # A document that is later than this by itself is passed over by those behind it.
 PATIENCE_SECONDS = 0.2
 T = TypeVar("T")
@@ -137,6 +140,7 @@ def prepare_ahead(
     waiting: deque[tuple[Request, Future[T]]] = deque()
     late: set[Future[T]] = set()
     executor = ThreadPoolExecutor(jobs)
+    _give_back_large_blocks()
     usual = sys.getswitchinterval()
     # By default the thread that uses the database waits up to 5 ms after each of its many short statements.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -151,6 +155,17 @@ def prepare_ahead(
     finally:
         sys.setswitchinterval(usual)
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_back_large_blocks() -> None:
+    """Makes glibc's allocator return a large block to the system as soon as it is freed; others are left as they are.
+
+    By default it keeps ever larger ones, in each thread: a run would hold the memory of its largest documents.
+    """
+    import ctypes
+
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _next(waiting: "deque[tuple[Request, Future[T]]]", late: "set[Future[T]]") -> tuple[Request, "Future[T]"]:

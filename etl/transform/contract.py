@@ -28,7 +28,7 @@ EMPTY_HISTORY = "data: a history without a single report"
 # Values of a document, of which the largest real one has 100,000: each may take a hundred bytes of memory once it is
 # decoded. A document with more than the first number is refused; all differences are named only in one with fewer
 # than the second. A body below the size, twice that of the largest real one, cannot hold too many for the memory.
-MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 1_200_000, 400_000, 3 * 2**20
+MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 800_000, 400_000, 3 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ PROMISES = (
     Promise("A broken API is the failure of single documents; the others load, in bounded time.",
             "drips, floods, lies, resets, redirects and TLS failures of a hostile server, alone and all at once",
             "test_api", ("next_is_had", "its_own_documents", "does_not_make_others_wait", "bounded_time", "tls")),
-    Promise("A run takes under 320 MB, whatever arrives.",
+    Promise("A run takes under 250 MB, whatever arrives.",
             "bombs, endless bodies, millions of brackets and names, by four requests at once",
             "test_api", ("memory",)),
     Promise("No answer of a server is a bug.", "random bytes as answers, and as Retry-After", "test_api",

@@ -270,7 +270,7 @@ def test_no_flood_takes_more_memory_than_a_run_may(command: Command) -> None:
         summary, megabytes, said = measured(command, "load", "--source", server.url)
     assert outcomes(summary) == expected(faults), said
     assert "Traceback" not in said
-    assert megabytes < 320
+    assert megabytes < 250
 
 
 @pytest.mark.slow
