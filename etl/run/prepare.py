@@ -24,7 +24,7 @@ from etl.transform.rows import columns, flatten, render
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
-# The parameter of mallopt (malloc.h), and the size in bytes from which a block is large; an ordinary document is smaller.
+# The parameter of mallopt (malloc.h), and the bytes from which a block is large; an ordinary document is smaller.
 MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 * 2**20
 # A document that is later than this by itself is passed over by those behind it.
 PATIENCE_SECONDS = 0.2
