@@ -38,6 +38,15 @@ def revise(folder: Path) -> int:
     return revised
 
 
+def forget_last_day(folder: Path) -> int:
+    """Takes the newest report out of every history; returns how many."""
+    paths = sorted(folder.rglob("daily.json.gz"))
+    for path in paths:
+        document = read(path)
+        write(path, document | {"data": document["data"][1:]})
+    return len(paths)
+
+
 def codes(count: int) -> Iterator[tuple[int, str]]:
     """Numbers and codes of synthetic locations, beside the real ones."""
     letters = ("".join(each) for each in product("X", ascii_uppercase, ascii_uppercase))

@@ -1,6 +1,6 @@
 """Writes one document to the database in one transaction: rows, history, provenance, drift and findings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, Metric, processing_key
 from etl.transform.drift import Observation
 from etl.transform.locations import ADDRESS, LocationMetadata
-from etl.transform.rows import CopyText
+from etl.transform.news import News
 
 # A history that is silent about more of the known days than this is taken for damaged, not for a revision.
 LARGEST_WITHDRAWAL = 0.1
@@ -27,11 +27,11 @@ LARGEST_WITHDRAWAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A sound document: its bytes, the hash of its data, its rows by table, and what is notable in it."""
+    """A sound document: its bytes, the hash of its data, its news, and what is notable in it."""
 
     received: Received
     data_hash: str
-    rows: Mapping[str, CopyText]
+    news: News
     observation: Observation
     findings: list[Finding]
     empty_metrics: list[Metric]
@@ -62,7 +62,6 @@ class Loader:
         self.with_past = with_past
         self._is_nested = is_in_transaction(conn)
         self.definition_record = DefinitionRecord(conn, rules.aliases)
-        self._has_stage = False
         # The codes of locations whose next document may end something. One too many, after a rollback, does no harm.
         self._unsettled = {code for (code,) in fetch_all(conn, read_sql("load/unsettled_locations.sql"))}
 
@@ -71,18 +70,11 @@ class Loader:
 
         Raises `ContractError`, with nothing written, if the document withdraws too much.
         """
-        if not self._has_stage:
-            # Not before the first load, since many runs have none.
-            merge.make_stage(self.conn)
-            self._has_stage = True
+        if not self.allow_withdrawals:
+            _refuse_large_withdrawal(payload.news)
         with self._writing():
             event = self._event(request, payload.received, payload, change)
-            if self._is_nested:
-                merge.clear_stage(self.conn)
-            merge.stage(self.conn, payload.rows)
-            if not self.allow_withdrawals:
-                self._refuse_large_withdrawal(event)
-            merged = merge.merge(self.conn, event, payload.rows)
+            merged = merge.write(self.conn, event, payload.news, clear=self._is_nested)
             events.record(self.conn, event, merged.changed_rows)
             if self.with_past:
                 past.attach(self.conn, event, request)
@@ -95,9 +87,7 @@ class Loader:
         """Merges a document as at its first load, within the caller's transaction."""
         skipped_days, build_time = sorted(request.rules.skipped_days), payload.observation.build_time
         event = replace(stored, skipped_days=skipped_days, build_time=build_time, change=change)
-        merge.clear_stage(self.conn)
-        merge.stage(self.conn, payload.rows)
-        merged = merge.merge(self.conn, event, payload.rows)
+        merged = merge.write(self.conn, event, payload.news, clear=True)
         _check_keys(self.conn)
         return merged
 
@@ -191,12 +181,14 @@ class Loader:
             change=change,
         )
 
-    def _refuse_large_withdrawal(self, event: Event) -> None:
-        known, missing = merge.missing_days(self.conn, event)
-        if missing > known * LARGEST_WITHDRAWAL:
-            raise ContractError(
-                f"data: {missing} of {known} known days are missing; if that is meant, use --allow-withdrawals"
-            )
+
+def _refuse_large_withdrawal(news: News) -> None:
+    missing = len(news.gone_days)
+    known = missing + len(news.same_days) + len(news.revised_days)
+    if missing > known * LARGEST_WITHDRAWAL:
+        raise ContractError(
+            f"data: {missing} of {known} known days are missing; if that is meant, use --allow-withdrawals"
+        )
 
 
 def _check_keys(conn: Connection) -> None:

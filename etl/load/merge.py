@@ -14,7 +14,8 @@ from psycopg2 import sql
 
 from etl.database.connection import Connection, execute, fetch_one, read_sql, statements
 from etl.load.events import Event
-from etl.transform.declaration import REPORT_TABLE, TABLES, Metric, key_columns, value_columns
+from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Metric, key_columns, value_columns
+from etl.transform.news import News
 from etl.transform.rows import CopyText
 
 # Column -> bound value, for the columns that tell by which event a row came. The row of a report has all of these, a
@@ -66,56 +67,106 @@ class MergeCounts:
 # --- staging ---
 
 
-def make_stage(conn: Connection) -> None:
-    """Makes the staging tables, which last as long as the session; versions of the past have times too."""
-    for table in TABLES:
-        columns = _names([*key_columns(table), *value_columns(table), *PAST_STAMPS])
-        as_table = f"as select {columns} from history.{table}_revision with no data"  # noqa: S608 (names of the declaration)
-        execute(conn, f"create temporary table if not exists stage_{table} on commit delete rows {as_table}")
+def stage(conn: Connection, rows: Mapping[str, CopyText], *, clear: bool) -> None:
+    """Copies rows into the staging tables, which are made where they are missing.
+
+    Each transaction begins with empty ones; later in it, `clear` empties them.
+    """
+    execute(conn, _make_stage())
+    if clear:
+        execute(conn, f"truncate {', '.join(map(_stage, TABLES))}")
+    for table, text in rows.items():
+        copy(conn, _stage(table), text.columns, text.text)
 
 
-def clear_stage(conn: Connection) -> None:
-    """Empties the staging tables, between two documents of one transaction."""
-    execute(conn, f"truncate {', '.join(map(_stage, TABLES))}")
-
-
-def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
-    """Copies rows into the staging tables; each transaction begins with empty ones."""
+def copy(conn: Connection, table: str, columns: Iterable[str], lines: str) -> None:
+    """Copies lines in COPY's text format, in which `None` is null, into some columns of a table."""
     with statements(conn) as cursor:
-        for table, text in rows.items():
-            copy = f"copy {_stage(table)} ({_names(text.columns)}) from stdin with (null 'None')"
-            cursor.copy_expert(copy, io.StringIO(text.text))
-
-
-def missing_days(conn: Connection, event: Event) -> tuple[int, int]:
-    """How many of the days that an event speaks of are known, and how many known ones are not staged."""
-    query = read_sql("load/withdrawal_size.sql").format(stage=_stage(REPORT_TABLE))
-    known, missing = fetch_one(conn, query, asdict(event))
-    return known, missing
+        cursor.copy_expert(f"copy {table} ({_names(columns)}) from stdin with (null 'None')", io.StringIO(lines))
 
 
 # --- merging ---
 
 
-def merge(conn: Connection, event: Event, rows: Mapping[str, CopyText]) -> MergeCounts:
-    """Merges the staged rows; those of reports themselves last, with every day on which another table changed."""
-    counts, revisions, changed_days = {}, 0, set[date]()
+def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCounts:
+    """Brings the star to what a document says: new reports are copied, other ones merged, the rest is not looked at.
+
+    With `clear`, the same transaction may have written another document.
+    """
+    counts = {table: RowCounts(unchanged=len(news.same_days)) for table in TABLES}
+    counts[DETAIL_TABLE].unchanged = _detail_count(conn, event, news.same_days)
+    for table, text in news.added.items():
+        _copy(conn, event, table, text)
+        counts[table].inserted += text.count
+    revisions = 0
+    if news.revised_days or news.gone_days:
+        stage(conn, news.revised, clear=clear)
+        revisions = _merge(conn, event, news, counts)
+    _write_digests(conn, event, news)
+    return MergeCounts(counts, revisions)
+
+
+def _copy(conn: Connection, event: Event, table: str, text: CopyText) -> None:
+    """Copies rows of days that are not known straight into a table, with their location and their stamps."""
+    if text.count:
+        stamps, values = _stamps(table), asdict(event)
+        begin, end = f"{event.location_id}\t", "".join(f"\t{values[bound]}" for bound in stamps.values())
+        lines = begin + text.text.replace("\n", f"{end}\n{begin}") + end
+        copy(conn, f"public.{table}", ("location_id", *text.columns, *stamps), lines)
+
+
+def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowCounts]) -> int:
+    """Merges the staged rows; those of reports themselves last, with every day on which another table changed.
+
+    Adds to the counts, and returns how many rows were revised.
+    """
+    bound = asdict(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
+    revisions, changed_days = 0, set[date]()
     for table in TABLES:
-        days = list(changed_days) if table == REPORT_TABLE else []
-        inserted, updated, withdrawn, revised, days = fetch_one(
-            conn, merge_statement(table), asdict(event) | {"changed_days": days}
-        )
-        counts[table] = RowCounts(inserted, updated, withdrawn, rows[table].count - inserted - updated)
+        if table == REPORT_TABLE:
+            bound["changed_days"] = list(changed_days)
+        inserted, updated, withdrawn, revised, days = fetch_one(conn, merge_statement(table), bound)
+        counts[table].add(RowCounts(inserted, updated, withdrawn, news.revised[table].count - inserted - updated))
         revisions += revised
         changed_days.update(days or ())
-    return MergeCounts(counts, revisions)
+    return revisions
+
+
+def _detail_count(conn: Connection, event: Event, days: list[date]) -> int:
+    """How many rows of testing detail some days have; of every other table a day has one."""
+    query = "select count(*) from public.testing_detail_fact where location_id = %s and report_date = any(%s)"
+    return int(fetch_one(conn, query, (event.location_id, days))[0]) if days else 0
+
+
+def _write_digests(conn: Connection, event: Event, news: News) -> None:
+    """Replaces the digests of all days that are news."""
+    days = [*news.gone_days, *news.digests]
+    execute(
+        conn,
+        "delete from ops.report_digest where location_id = %s and report_date = any(%s)",
+        (event.location_id, days),
+    )
+    lines = [f"{event.location_id}\t{day}\t\\\\x{digest.hex()}" for day, digest in news.digests.items()]
+    copy(conn, "ops.report_digest", ("location_id", "report_date", "digest"), "\n".join(lines))
+
+
+@cache
+def _make_stage() -> str:
+    """The statements that make the staging tables; versions of the past have times too."""
+    made = "create temporary table if not exists stage_{0} on commit delete rows as select {1} from {2} with no data"
+    return ";".join(
+        made.format(
+            table, _names([*key_columns(table), *value_columns(table), *PAST_STAMPS]), f"history.{table}_revision"
+        )
+        for table in TABLES
+    )
 
 
 @cache
 def merge_statement(table: str) -> str:
     """`sql/load/merge.sql` with the names of one table; its values are placeholders."""
     key, values = key_columns(table), value_columns(table)
-    stamps = REPORT_STAMPS if table == REPORT_TABLE else FACT_STAMPS
+    stamps = _stamps(table)
     columns = ["location_id", *key, "cases_id", *values, *stamps]
     assignments = [f"{name} = difference.{name}" for name in values]
     assignments += [f"{name} = %({bound})s" for name, bound in stamps.items()]
@@ -141,19 +192,27 @@ def merge_statement(table: str) -> str:
 
 
 def clear_locations(conn: Connection, location_ids: list[int]) -> None:
-    """Deletes all rows of some locations from the star, and from its history but for those of vintages."""
+    """Deletes all rows of some locations from the star, and from its history but for those of vintages.
+
+    Their digests go too.
+    """
     delete = sql.SQL(
         "delete from {} where location_id = any(%s) and known_from not in (select known_at from ops.vintage)"
     )
     for table in TABLES:
         for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
             execute(conn, delete.format(name), (location_ids,))
+    execute(conn, "delete from ops.report_digest where location_id = any(%s)", (location_ids,))
 
 
 def count_of(metric: Metric, column: str) -> sql.Composed:
     """An expression that counts the values in a column of a metric; tables of tests hold other metrics too."""
     test = sql.SQL("test_id = {}").format(sql.Literal(metric.test.test_id)) if metric.test else sql.SQL("true")
     return sql.SQL("count({}) filter (where {})").format(sql.Identifier(column), test)
+
+
+def _stamps(table: str) -> dict[str, str]:
+    return REPORT_STAMPS if table == REPORT_TABLE else FACT_STAMPS
 
 
 def _stage(table: str) -> str:

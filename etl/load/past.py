@@ -63,8 +63,8 @@ def attach(conn: Connection, event: Event, request: Request) -> None:
     if not fetch_one(conn, _IS_WANTED, bound)[0]:
         return
     versions = past.versions(_shipped(request.location.code), request.location.code, shape, index)
-    merge.clear_stage(conn)
-    merge.stage(conn, {table: _rendered(table, shape, series, rows) for table, rows in versions.items()})
+    rendered = {table: _rendered(table, shape, series, rows) for table, rows in versions.items()}
+    merge.stage(conn, rendered, clear=True)
     for table in _tables(shape):
         execute(conn, _statement(table, shape, _STAGED, frozenset(series.vintages[-1].paths)), bound)
     _add_vintages(conn, shape, series)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from etl.database.connection import Connection, read_sql, rows_of
+from etl.database.connection import Connection, fetch_all, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Validators
 from etl.load.rules import LocationRules
 from etl.transform.contract import Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
 from etl.transform.locations import Location, address_of
+from etl.transform.news import DIGEST_SIZE, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,33 @@ class Request:
         return NOTHING_KNOWN
 
 
+def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, Known]:
+    """The days and digests that are known of each document asked for, by its address; none of skipped days."""
+    found = fetch_all(conn, read_sql("load/known_days.sql"), _asked(requests))
+    known = {address: (frozenset(days), _apart(bytes(digests or b""))) for address, days, digests in found}
+    nothing = (frozenset[date](), frozenset[bytes]())
+    return {
+        request.address: Known(request.rules.key, days - request.rules.skipped_days, digests)
+        for request in requests
+        for days, digests in [known.get(request.address, nothing)]
+    }
+
+
+def _apart(digests: bytes) -> frozenset[bytes]:
+    return frozenset(digests[begin : begin + DIGEST_SIZE] for begin in range(0, len(digests), DIGEST_SIZE))
+
+
 def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:
     """The last load for each document that is asked for, by its address."""
-    values = {
+    found = rows_of(conn, LastLoad, read_sql("load/last_loads.sql"), _asked(requests))
+    return {last.address: last for last in found}
+
+
+def _asked(requests: Sequence[Request]) -> dict[str, list[Any]]:
+    return {
         "addresses": [request.address for request in requests],
         "location_ids": [request.location.location_id for request in requests],
         "first_days": [request.first_day for request in requests],
         "last_days": [request.last_day for request in requests],
         "processing_keys": [request.rules.key for request in requests],
     }
-    return {last.address: last for last in rows_of(conn, LastLoad, read_sql("load/last_loads.sql"), values)}

@@ -15,7 +15,7 @@ from etl.extract import choose
 from etl.extract.source import NOT_ASKED, Missing, Source
 from etl.load import events, locations, rules
 from etl.load.document import Loader, Payload
-from etl.load.request import LastLoad, Request, last_loads
+from etl.load.request import LastLoad, Request, known_days, last_loads
 from etl.logs import log
 from etl.run import record
 from etl.run.prepare import RUN_SECONDS, Preparer, Verdict, prepare_ahead, rejection
@@ -94,19 +94,15 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         ]
         summary.requested = len(requests)
         summary.passed_over = [reports for request in requests if (reports := request.passed_over)]
-        loader = Loader(
-            conn,
-            summary.run_id or 0,
-            known_rules,
-            allow_withdrawals=options.allow_withdrawals,
-            with_past=options.past,
-        )
-        known = last_loads(conn, requests)
-        preparer = Preparer(source, known, options.force, time.monotonic() + RUN_SECONDS, datetime.now(UTC).date())
+        run_id, may_withdraw = summary.run_id or 0, options.allow_withdrawals
+        loader = Loader(conn, run_id, known_rules, allow_withdrawals=may_withdraw, with_past=options.past)
+        last, known = last_loads(conn, requests), known_days(conn, requests)
+        deadline, today = time.monotonic() + RUN_SECONDS, datetime.now(UTC).date()
+        preparer = Preparer(source, last, known, options.force, deadline, today)
         step = DocumentStep(loader, summary)
         for request, prepared in prepare_ahead(preparer.prepare, requests, options.jobs):
             started = time.monotonic()
-            step.take(request, partial(_settle, step, request, known.get(request.address), prepared))
+            step.take(request, partial(_settle, step, request, last.get(request.address), prepared))
             summary.seconds["load"] += time.monotonic() - started
             progress(sum(summary.documents.values()), summary.requested, summary.row_count)
         summary.notice(loader.end_of_run())

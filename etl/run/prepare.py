@@ -20,7 +20,7 @@ from etl.transform import bounds, contract
 from etl.transform.contract import Document
 from etl.transform.departures import DepartureError
 from etl.transform.drift import Observation
-from etl.transform.rows import columns, flatten, render
+from etl.transform.news import Known, news_of
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
@@ -56,6 +56,7 @@ class Preparer:
 
     source: Source
     last_loads: Mapping[str, LastLoad]
+    known: Mapping[str, Known]
     force: bool
     deadline: float
     today: date
@@ -91,28 +92,31 @@ class Preparer:
             build_time = document.meta.build_time
             if last and last.own_build_time and build_time < last.own_build_time:
                 return Verdict(Outcome.STALE, f"built {build_time}, before the one loaded")
-            return make_payload(request, received, document, self.today)
+            known = self.known[request.address]
+            if self.force:
+                known = replace(known, digests=frozenset())
+            return make_payload(request, received, document, known, self.today)
         except ContractError as error:
             return rejection(request, received, error)
 
 
-def decode_stored(request: Request, received: Received, today: date) -> Payload:
+def decode_stored(request: Request, received: Received, known: Known, today: date) -> Payload:
     """A stored document as it would load under today's rules; raises as `contract.decode` does."""
-    return make_payload(request, received, contract.decode(received.body, request.expected), today)
+    return make_payload(request, received, contract.decode(received.body, request.expected), known, today)
 
 
-def make_payload(request: Request, received: Received, document: Document, today: date) -> Payload:
-    """The rows that are wanted of a document, checked and rendered for COPY; raises `ContractError`.
+def make_payload(request: Request, received: Received, document: Document, known: Known, today: date) -> Payload:
+    """The news in the days that are wanted of a document, all of which are checked; raises `ContractError`.
 
     It waits for the database without its decompressed body, which is not needed any more.
     """
     location = request.location
-    rows = flatten(document.reports, location.shape, request.first_day, request.last_day)
-    findings = bounds.findings(rows, location.shape, location.population, today)
-    texts = {table: render(table, columns(table, location.shape), rows[table]) for table in rows}
-    empty = bounds.empty_metrics(rows, location.shape)
-    received = replace(received, kept=None)
-    return Payload(received, document.data_hash, texts, _observation(request, document), findings, empty)
+    reports = [report for report in document.reports if request.first_day <= report.date <= request.last_day]
+    values = bounds.values_of(reports, location.shape)
+    findings = bounds.findings(reports, values, location.shape, location.population, today)
+    news = news_of(reports, document.digests, location.shape, known)
+    observation, empty = _observation(request, document), bounds.empty_metrics(values)
+    return Payload(replace(received, kept=None), document.data_hash, news, observation, findings, empty)
 
 
 def rejection(request: Request, received: Received, error: ContractError) -> Verdict:

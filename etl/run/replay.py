@@ -9,7 +9,7 @@ from etl.errors import ContractError, Outcome, UsageError
 from etl.load import events, locations, merge, past, rules
 from etl.load.document import Loader
 from etl.load.events import StoredEvent
-from etl.load.request import Request, last_loads
+from etl.load.request import Request, known_days, last_loads
 from etl.load.rules import Rules
 from etl.run import record
 from etl.run.pipeline import DocumentStep, Progress, no_progress
@@ -50,7 +50,6 @@ def replay(
             with transaction(conn):
                 merge.clear_locations(conn, location_ids)
                 loader = Loader(conn, 0, known_rules)
-                merge.make_stage(conn)
                 for event in stored:
                     request = _request_of(event, places[event.location_code], known_rules, event.known_at)
                     _merge_again(loader, summary, sources, event, request)
@@ -79,7 +78,8 @@ def _merge_again(
     received = events.stored_document(loader.conn, event.document_id)
     place = (event.location_code, request.day)
     try:
-        payload = decode_stored(request, received, datetime.now(UTC).date())
+        known = known_days(loader.conn, [request])[request.address]
+        payload = decode_stored(request, received, known, datetime.now(UTC).date())
     except ContractError as error:
         summary.count(Outcome.REJECTED, Trouble(*place, str(error), error.exit_code, error.days))
         events.refuse(loader.conn, event.document_load_id, str(error))
@@ -143,7 +143,8 @@ def _load_rejected(step: DocumentStep, event: StoredEvent, request: Request) -> 
     conn = step.loader.conn
     received = events.stored_document(conn, event.document_id)
     try:
-        payload = decode_stored(request, received, datetime.now(UTC).date())
+        known = known_days(conn, [request])[request.address]
+        payload = decode_stored(request, received, known, datetime.now(UTC).date())
     except ContractError as error:
         return rejection(request, received, error)
     return step.load(request, last_loads(conn, [request]).get(request.address), payload)

@@ -4,15 +4,15 @@ The bound of a measure is the highest share of a location's population in the pu
 `tests/unit/test_bounds.py` computes each again from the snapshot.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 from etl.errors import ContractError
-from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, Metric, Shape
+from etl.transform.declaration import NATION, Metric, Shape
 from etl.transform.locations import LocationMetadata
-from etl.transform.rows import Rows, columns
 
 # The reports of a day come from the 50 states, the District of Columbia and 5 territories.
 STATES = 56
@@ -51,14 +51,26 @@ class Finding:
     meaning: str
 
 
-def findings(rows: Rows, shape: Shape, population: int | None, today: date) -> list[Finding]:
-    """The doubtful values among the rows of a document; raises `ContractError` for impossible ones.
+# The metrics of a shape, each with its values in the reports of a document.
+Values = Sequence[tuple[Metric, tuple[int | None, ...]]]
+
+
+def values_of(reports: Sequence[Any], shape: Shape) -> Values:
+    """The values of each metric in all reports, since to look at whole columns costs next to nothing."""
+    values = map(attrgetter(*(f"{metric.path}.value" for metric in shape.metrics)), reports)
+    return list(zip(shape.metrics, zip(*values, strict=True), strict=False))
+
+
+def findings(
+    reports: Sequence[Any], values: Values, shape: Shape, population: int | None, today: date
+) -> list[Finding]:
+    """The doubtful values in the reports of a document; raises `ContractError` for impossible ones.
 
     No report can have a day after `today`. Without a population no count is too high, except that of the states.
     """
-    _refuse_impossible_reports(dict(_columns(REPORT_TABLE, rows, shape)), today)
-    doubtful = list(_high_values(rows, shape, population or 0, DOUBTFUL))
-    if doubtful and (impossible := list(_high_values(rows, shape, population or 0, IMPOSSIBLE))):
+    _refuse_impossible_reports(reports, shape, today)
+    doubtful = list(_high_values(reports, values, population or 0, DOUBTFUL))
+    if doubtful and (impossible := list(_high_values(reports, values, population or 0, IMPOSSIBLE))):
         days = tuple(sorted({str(finding.report_date) for finding in impossible}))
         worst = max(impossible, key=lambda finding: finding.value)
         raise ContractError(f"{worst.measure} of {worst.report_date} is {worst.value}: {worst.meaning}", days=days)
@@ -73,41 +85,27 @@ def refuse_impossible_populations(states: Iterable[LocationMetadata], known: Map
             raise ContractError(f"data.census.population of {state.location_code} is {published}, but was {before}")
 
 
-def empty_metrics(rows: Rows, shape: Shape) -> list[Metric]:
-    """The metrics of a shape whose value is published for none of a document's days."""
-    filled = {(DETAIL_TABLE, row[1]) for row in rows[DETAIL_TABLE] if row[2] is not None}
-    for table in rows.keys() - {DETAIL_TABLE}:
-        filled |= {(table, name) for name, values in _columns(table, rows, shape) if values.count(None) < len(values)}
-    return [
-        metric
-        for metric in shape.metrics
-        if (metric.table, metric.test.test_id if metric.test else metric.measure) not in filled
-    ]
+def empty_metrics(values: Values) -> list[Metric]:
+    """The metrics whose value is published for none of a document's days."""
+    return [metric for metric, published in values if published.count(None) == len(published)]
 
 
-def _columns(table: str, rows: Rows, shape: Shape) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """The rows of a table as columns with their names, since to look at whole columns costs next to nothing."""
-    return zip(columns(table, shape), zip(*rows[table], strict=True), strict=False)
-
-
-def _refuse_impossible_reports(reports: dict[str, tuple[Any, ...]], today: date) -> None:
+def _refuse_impossible_reports(reports: Sequence[Any], shape: Shape, today: date) -> None:
     """Refuses reports of the future, and of more states than there are."""
-    days, states = reports.get("report_date", ()), reports.get("states_reporting", ())
-    if late := sorted(str(day) for day in days if day > today):
+    if late := sorted(str(report.date) for report in reports if report.date > today):
         raise ContractError(f"data.date: {late[0]} is in the future", days=tuple(late))
-    if many := sorted((str(day), count) for day, count in zip(days, states, strict=False) if count > STATES):
+    counts = [(str(report.date), report.states) for report in reports] if shape is NATION else []
+    if many := sorted((day, count) for day, count in counts if count > STATES):
         reason = f"data.states of {many[0][0]} is {many[0][1]}: there are {STATES} states and territories"
         raise ContractError(reason, days=tuple(day for day, _ in many))
 
 
-def _high_values(rows: Rows, shape: Shape, population: int, times: int) -> Iterator[Finding]:
+def _high_values(reports: Sequence[Any], values: Values, population: int, times: int) -> Iterator[Finding]:
     """The values beyond so many times the highest share of the population ever published."""
-    for table in rows:
-        for name, values in _columns(table, rows, shape):
-            highest = HIGHEST_SHARES.get(name, 0) * population
-            if highest and max(filter(None, values), default=0) > highest * times:
-                for row, value in zip(rows[table], values, strict=True):
-                    if value and value > highest * times:
-                        kind = f" (test_id {row[1]})" if table == DETAIL_TABLE else ""
-                        meaning = f"{int(value / highest)} times the highest share of the population ever published"
-                        yield Finding(HIGHEST_VALUE, f"{table}.{name}{kind}", row[0], value, meaning)
+    for metric, published in values:
+        highest = HIGHEST_SHARES[metric.measure] * population
+        if highest and max(filter(None, published), default=0) > highest * times:
+            for report, value in zip(reports, published, strict=True):
+                if value and value > highest * times:
+                    meaning = f"{int(value / highest)} times the highest share of the population ever published"
+                    yield Finding(HIGHEST_VALUE, metric.label, report.date, value, meaning)

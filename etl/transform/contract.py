@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from etl.errors import ContractError
 from etl.transform import departures
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, STATE, Shape
 from etl.transform.drift import Alias, Change
+from etl.transform.news import digest_of
 from etl.transform.records import TOO_DEEP, DocumentMeta, decoder, read
 
 # The furthest time zone from UTC that Postgres takes.
@@ -47,10 +48,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A decoded document, whose reports are records with the published structure, the newest first."""
+    """A decoded document, whose reports are records with the published structure, the newest first.
+
+    `digests` are those of the reports by day. The hash of the data tells also what no record holds.
+    """
 
     meta: DocumentMeta
     reports: list[Any]
+    digests: dict[date, bytes]
     data_hash: str
     changes: tuple[Change, ...] = ()
 
@@ -74,12 +79,12 @@ def decode(body: bytes, expected: Expected) -> Document:
     """
     single = expected.day is not None
     changes: tuple[Change, ...] = ()
+    data_hash = ""
     if len(body) > UNCOUNTED_SIZE and _value_count(body) > MOST_VALUES:
         read(body, _JSON)
         raise ContractError(f"document: more than {MOST_VALUES} values")
     try:
         raw = read(body, decoder(expected.shape, single=single))
-        data_hash = _hash(raw.data)
         _refuse_nesting([raw.meta.license, raw.meta.version, raw.links])
     except ContractError:
         if _value_count(body) > MOST_EXPLAINED:
@@ -90,7 +95,8 @@ def decode(body: bytes, expected: Expected) -> Document:
         reports = [report for report in reports if report.date not in expected.skipped_days]
     _check_identity(reports, expected)
     _check_instants(raw.meta.build_time, reports, expected.shape)
-    return Document(raw.meta, reports, data_hash, changes)
+    digests = {report.date: digest_of(report) for report in reports}
+    return Document(raw.meta, reports, digests, data_hash or _hash(b"".join(digests.values())), changes)
 
 
 def _value_count(body: bytes) -> int:
@@ -109,7 +115,8 @@ def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[
     """The records, the hash of the data, and the changes of a document that departs from the declaration."""
     untyped = read(body, _ANYTHING)
     _refuse_nesting(untyped)
-    data_hash = _hash(untyped.get("data"), "sorted") if isinstance(untyped, dict) else ""
+    data = untyped.get("data") if isinstance(untyped, dict) else None
+    data_hash = _hash(msgspec.json.encode(data, order="sorted"))
     departures.adapt(untyped, expected.shape, expected.aliases, expected.skipped_days)
     raw, changes = departures.convert(untyped, expected.shape, single=expected.day is not None)
     return raw, data_hash, changes
@@ -124,9 +131,8 @@ def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
             _refuse_nesting(part, levels - 1)
 
 
-def _hash(data: Any, order: Literal["sorted"] | None = None) -> str:
-    """A hash of the `data` subtree, equal for other orders of keys, other white space, and `-17.0` for `-17`."""
-    return hashlib.sha256(msgspec.json.encode(data, order=order)).hexdigest()
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check_identity(reports: list[Any], expected: Expected) -> None:

@@ -1,8 +1,7 @@
 """Flattens the records of a document into rows for each table of the star, and renders the rows for COPY."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from operator import attrgetter
 from typing import Any
 
@@ -38,15 +37,14 @@ def columns(table: str, shape: Shape) -> tuple[str, ...]:
     return (*key_columns(table), *values)
 
 
-def flatten(reports: Iterable[Any], shape: Shape, first_day: date, last_day: date) -> Rows:
-    """The rows for each table, without the location, of the reports from `first_day` to `last_day`."""
-    chosen = [report for report in reports if first_day <= report.date <= last_day]
+def flatten(reports: Sequence[Any], shape: Shape) -> Rows:
+    """The rows of reports for each table, without the location."""
     tables = [table for table in TABLES if table != DETAIL_TABLE]
-    rows = {table: list(map(attrgetter("date", *column_paths(table, shape).values()), chosen)) for table in tables}
-    return rows | {DETAIL_TABLE: _details(chosen, shape)}
+    rows = {table: list(map(attrgetter("date", *column_paths(table, shape).values()), reports)) for table in tables}
+    return rows | {DETAIL_TABLE: _details(reports, shape)}
 
 
-def _details(reports: list[Any], shape: Shape) -> list[Row]:
+def _details(reports: Sequence[Any], shape: Shape) -> list[Row]:
     """One row per report and kind of test, where any of its five numbers is published."""
     metrics = {metric.test.test_id: metric for metric in shape.metrics if metric.test}
     if not metrics:
@@ -66,6 +64,11 @@ def _reader(metric: Metric) -> Callable[[Any], Row]:
     read = attrgetter("value", *(f"calculated.{name}" for name in metric.calculated))
     padding = _NOT_PUBLISHED[1 + len(metric.calculated) :]
     return (lambda test: read(test) + padding) if padding else read
+
+
+def copy_texts(reports: Sequence[Any], shape: Shape) -> dict[str, CopyText]:
+    """The rows of reports for each table, rendered for COPY."""
+    return {table: render(table, columns(table, shape), rows) for table, rows in flatten(reports, shape).items()}
 
 
 def render(table: str, columns: tuple[str, ...], rows: list[Row]) -> CopyText:

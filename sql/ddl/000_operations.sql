@@ -61,7 +61,7 @@ alter table ops.document alter column body set storage external;
 comment on table ops.document is 'One row per distinct document received, with the bytes from which every figure can be derived again.';
 comment on column ops.document.document_id is 'Number of the document; gaps are normal.';
 comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal: the sha256sum of the file, or of a .gz file once it is decompressed.';
-comment on column ops.document.data_hash is 'SHA-256 of the data subtree in canonical form, without build time, key order and white space. Null if the document breaks the contract.';
+comment on column ops.document.data_hash is 'SHA-256 of the data in canonical form, without build time, key order and white space. Null if the document breaks the contract.';
 comment on column ops.document.body is 'The body, gzip-compressed by the source, or else by the loader. Null after `prune`.';
 comment on column ops.document.size_bytes is 'Length of the decompressed body, in bytes.';
 
@@ -106,6 +106,17 @@ comment on column ops.document_load.etag is 'Validator with which the next load 
 comment on column ops.document_load.last_modified is 'A second validator, used like etag.';
 comment on column ops.document_load.changed_rows is 'How many rows of the star the document inserted, updated or withdrew; 0 if it confirmed them all.';
 comment on column ops.document_load.closed_at is 'When a rejected document was settled (UTC instant): it was loaded, a later sound document had all its days, or these were passed over. Null while it is open.';
+
+create table ops.report_digest (
+    location_id smallint not null,
+    report_date date not null,
+    digest bytea not null,
+    primary key (location_id, report_date)
+);
+comment on table ops.report_digest is 'One row per report: a digest of what was published, by which a load knows the report again without comparing its rows. A report without a digest is compared.';
+comment on column ops.report_digest.location_id is 'Location of the report: location_dimension.location_id.';
+comment on column ops.report_digest.report_date is 'Reporting day.';
+comment on column ops.report_digest.digest is 'First 16 bytes of a keyed BLAKE2b of the report in canonical form; the key is the processing key under which it became the current rows.';
 
 create table ops.vintage (
     series text not null check (series in ('nation', 'state')),

@@ -4,15 +4,13 @@
 -- All parts of the statement see the table as it was before. Rows that do not differ are not touched: they get no new
 -- row version, no lock and no WAL.
 --
--- Bound: location_id; first_day and last_day, between which the document is complete; skipped_days, whose rows stay as
--- they are; changed_days, whose rows count as changed even if their values did not; known_at, run_id, document_id,
--- build_time and change of the event.
+-- Bound: location_id; days, outside which all rows stay as they are; changed_days, whose rows count as changed even if
+-- their values did not; known_at, run_id, document_id, build_time and change of the event.
 with known as (
     select {columns} from public.{table}
     where
         location_id = %(location_id)s
-        and report_date between %(first_day)s and %(last_day)s
-        and report_date <> all(%(skipped_days)s::date[])
+        and report_date = any(%(days)s::date[])
 ),
 
 staged as (

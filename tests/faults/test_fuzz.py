@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from etl.errors import ContractError, DocumentError, ExitCode
 from etl.run.wording import as_lines
 from etl.transform.contract import Expected, decode, newest_day
-from etl.transform.declaration import FIRST_DAY, LAST_DAY, NATION, STATE, Shape
+from etl.transform.declaration import NATION, STATE, Shape
 from etl.transform.drift import Alias
 from etl.transform.locations import decode_states
-from etl.transform.rows import columns, flatten, render
+from etl.transform.rows import copy_texts
 from tests.documents import Json, snapshot
 from tests.warehouse import Warehouse
 
@@ -128,11 +128,8 @@ def assert_decoding_keeps_its_contract(body: bytes) -> None:
     for shape, code, day, aliases in EXPECTED:
         with suppress(ContractError, DocumentError):
             reports = decode(body, Expected(shape, code, day, aliases, frozenset({date(2021, 3, 5)}))).reports
-            rows = flatten(reports, shape, FIRST_DAY, LAST_DAY)
-            for table in rows:
-                assert (
-                    render(table, columns(table, shape), rows[table]).text.count("\n") == max(len(rows[table]), 1) - 1
-                )
+            for text in copy_texts(reports, shape).values():
+                assert text.text.count("\n") == max(text.count, 1) - 1
     for read in (newest_day, decode_states):
         with suppress(ContractError, DocumentError):
             read(body)

@@ -22,6 +22,7 @@ from etl.run.prepare import make_payload
 from etl.transform import contract
 from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.transform.locations import Location
+from etl.transform.news import Known
 from etl.transform.rows import render
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
@@ -76,17 +77,19 @@ def test_forced_the_same_document_is_merged_and_still_touches_no_row(warehouse: 
 
 
 def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
-    """How many WAL records the merge of one table writes, by the server's own count."""
-    merge.make_stage(warehouse.conn)
+    """How many WAL records the merge of one table writes if no report is known by its digest, by the server's count."""
     request = Request("", Location(6, "CA", STATE, None), NO_RULES, None, FIRST_DAY, LAST_DAY)
     decoded = contract.decode(encode(document_json), request.expected)
-    payload = make_payload(request, Received(b"", "", 0), decoded, LAST_DAY)
+    known = Known("", frozenset(decoded.digests))
+    news = make_payload(request, Received(b"", "", 0), decoded, known, LAST_DAY).news
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     event = Event(1, 1, moment, "", request.address, 6, FIRST_DAY, LAST_DAY, "", build_time=decoded.meta.build_time)
     with transaction(warehouse.conn, rollback=True):
-        merge.stage(warehouse.conn, payload.rows)
+        merge.stage(warehouse.conn, news.revised, clear=False)
         explained = "explain (analyze, wal, format json) " + merge.merge_statement(table)
-        ((plan,),) = fetch_all(warehouse.conn, explained, asdict(event) | {"changed_days": []})
+        ((plan,),) = fetch_all(
+            warehouse.conn, explained, asdict(event) | {"days": news.revised_days, "changed_days": []}
+        )
     return int(plan[0]["Plan"]["WAL Records"])
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.transform.contract import Expected, decode
-from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, NATION, REPORT_TABLE, STATE, Shape
+from etl.transform.declaration import DETAIL_TABLE, NATION, REPORT_TABLE, STATE, Shape
 from etl.transform.rows import columns, flatten
 from tests.documents import Json, document, encode, plant, report
 
@@ -22,7 +22,7 @@ def flattened(shape: Shape, *reports: Json) -> dict[str, list[dict[str, Any]]]:
     """The rows by table, each as a mapping of its columns."""
     expected = Expected(shape, "US" if shape is NATION else "CA")
     found = decode(encode(document(list(reports))), expected)
-    rows = flatten(found.reports, shape, FIRST_DAY, LAST_DAY)
+    rows = flatten(found.reports, shape)
     return {
         table: [dict(zip(columns(table, shape), row, strict=True)) for row in table_rows]
         for table, table_rows in rows.items()
@@ -78,14 +78,6 @@ def test_a_state_report_becomes_rows_of_tests_only_where_something_is_published(
             {"report_date": day, "test_id": 19, "change_from_prior_day": -3},
         ],
     }
-
-
-def test_reports_outside_the_wanted_days_are_left_out() -> None:
-    found = decode(
-        encode(document([report(STATE, f"2021-03-0{day}", "CA") for day in (4, 3, 2, 1)])), Expected(STATE, "CA")
-    )
-    rows = flatten(found.reports, STATE, date(2021, 3, 2), date(2021, 3, 3))
-    assert [row[0] for row in rows["death_fact"]] == [date(2021, 3, 3), date(2021, 3, 2)]
 
 
 @st.composite
