@@ -1,7 +1,7 @@
 """Writes one document to the database in one transaction: rows, history, provenance, drift and findings."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from etl.load.merge import MergeCounts
 from etl.load.request import Request
 from etl.load.rules import Rules
 from etl.transform.bounds import Finding
-from etl.transform.declaration import FIRST_DAY, LAST_DAY, Metric, processing_key
+from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key
 from etl.transform.drift import Observation
 from etl.transform.locations import ADDRESS, LocationMetadata
 from etl.transform.news import News
@@ -27,14 +27,17 @@ LARGEST_WITHDRAWAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A sound document: its bytes, the hash of its data, its news, and what is notable in it."""
+    """A sound document: its bytes, the hash of its data, its news, and what is notable in it.
+
+    If it `may_be_same`, its data differs from what was loaded last in its form or not at all.
+    """
 
     received: Received
     data_hash: str
     news: News
     observation: Observation
     findings: list[Finding]
-    empty_metrics: list[Metric]
+    may_be_same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class Effect:
     merged: MergeCounts
     drift: list[RecordedChange]
     findings: list[Finding]
+
+
+class _SameDataError(Exception):
+    """A document has no news: its transaction is rolled back."""
 
 
 class Loader:
@@ -65,23 +72,27 @@ class Loader:
         # The codes of locations whose next document may end something. One too many, after a rollback, does no harm.
         self._unsettled = {code for (code,) in fetch_all(conn, read_sql("load/unsettled_locations.sql"))}
 
-    def load(self, request: Request, payload: Payload, change: str) -> Effect:
+    def load(self, request: Request, payload: Payload, change: str) -> Effect | None:
         """Loads one document; `change` names the rows that it supersedes, `revised` or `source_changed`.
 
-        Raises `ContractError`, with nothing written, if the document withdraws too much.
+        Returns None if its data is the same as loaded last, and raises `ContractError` if it withdraws too much.
+        Nothing is written then.
         """
         if not self.allow_withdrawals:
             _refuse_large_withdrawal(payload.news)
-        with self._writing():
+        with suppress(_SameDataError), self._writing():
             event = self._event(request, payload.received, payload, change)
             merged = merge.write(self.conn, event, payload.news, clear=self._is_nested)
+            if payload.may_be_same and not merged.changed_rows:
+                raise _SameDataError
             events.record(self.conn, event, merged.changed_rows)
             if self.with_past:
                 past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
             new_findings = self._notice_findings(event, payload, merged)
             _check_keys(self.conn)
-        return Effect(merged, drift, new_findings)
+            return Effect(merged, drift, new_findings)
+        return None
 
     def load_again(self, stored: StoredEvent, request: Request, payload: Payload, change: str) -> MergeCounts:
         """Merges a document as at its first load, within the caller's transaction."""
@@ -145,12 +156,12 @@ class Loader:
         return shown
 
     def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> list[Finding]:
-        gone = findings.values_gone(self.conn, event, payload.empty_metrics, merged)
+        gone = findings.values_gone(self.conn, event, merged)
         if shown := [*gone, *payload.findings]:
             self._unsettled.add(payload.observation.location_code)
         if payload.observation.location_code not in self._unsettled:
             return []
-        return findings.observe(self.conn, event, shown, payload.empty_metrics)
+        return findings.observe(self.conn, event, payload.news.days, shown)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

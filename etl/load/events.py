@@ -11,7 +11,7 @@ REVISED = "revised"
 SOURCE_CHANGED = "source_changed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """A row of `ops.document_load`: a content that became known, its origin, its run, and what became of it.
 
@@ -87,7 +87,7 @@ def record(conn: Connection, event: Event, changed_rows: int = 0) -> None:
             %(etag)s, %(last_modified)s, %(changed_rows)s
         )
         """,
-        asdict(event) | asdict(event.validators) | {"changed_rows": changed_rows},
+        vars(event) | asdict(event.validators) | {"changed_rows": changed_rows},
     )
 
 
@@ -111,7 +111,7 @@ def is_loaded_from(conn: Connection, source: str) -> bool:
 # --- stored documents ---
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredEvent(Event):
     """An event whose document can be read again: a row of `sql/replay/events.sql`."""
 

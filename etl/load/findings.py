@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import date
 
 from psycopg2 import sql
 
@@ -9,21 +10,16 @@ from etl.database.connection import Connection, execute, fetch_all, fetch_one
 from etl.load.events import Event
 from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
-from etl.transform.declaration import Metric
+from etl.transform.declaration import STATE, Metric
 
-# The findings that an event may end: about its days, or without a day if it speaks of all days. That all values of a
-# measure have gone stays true while the measure is empty.
+# The findings that an event may end: about the days of its news, or without a day if it speaks of all days.
 _STANDING = """
     select check_name, measure, report_date, value, finding_id
     from ops.finding
     where
         location_id = %(location_id)s
         and ended_at is null
-        and coalesce(
-            report_date between %(first_day)s and %(last_day)s and report_date <> all(%(skipped_days)s::date[]),
-            %(is_whole)s
-        )
-        and not (check_name = %(values_gone)s and measure = any(%(empty)s))
+        and coalesce(report_date = any(%(days)s), %(is_whole)s)
 """
 _ADD = """
     insert into ops.finding (
@@ -36,37 +32,51 @@ _ADD = """
 """
 
 
-def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Sequence[Metric]) -> list[Finding]:
-    """Brings the findings of an event's days up to date, in its transaction; returns those that are new.
+def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Finding]) -> list[Finding]:
+    """Brings the findings of an event up to date, in its transaction; returns those that are new.
 
-    `shown` are the findings in its document, and `empty` the metrics without any value there.
+    `shown` are the findings in the reports of the event's news, whose `days` are given; those of other reports stay.
     """
-    labels = [metric.label for metric in empty]
-    bound = asdict(event) | {"is_whole": event.is_whole, "values_gone": VALUES_GONE, "empty": labels}
+    bound = vars(event) | {"is_whole": event.is_whole, "days": days}
     standing = {tuple(identity): finding_id for *identity, finding_id in fetch_all(conn, _STANDING, bound)}
     seen = {(finding.check, finding.measure, finding.report_date, finding.value): finding for finding in shown}
-    if over := [finding_id for identity, finding_id in standing.items() if identity not in seen]:
+    if over := [standing[identity] for identity in standing.keys() - seen.keys() if _is_over(conn, event, *identity)]:
         end = "update ops.finding set ended_at = %s where finding_id = any(%s)"
         execute(conn, end, (event.known_at, over))
     new = [finding for identity, finding in seen.items() if identity not in standing]
     for finding in new:
-        execute(conn, _ADD, asdict(event) | asdict(finding))
+        execute(conn, _ADD, vars(event) | asdict(finding))
     return new
 
 
-def values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:
+def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: object) -> bool:
+    """Whether a finding that is not shown has ended: that values are gone stays true until there are some."""
+    metrics = [metric for metric in STATE.metrics if metric.label == measure]
+    return check != VALUES_GONE or any(count for metric in metrics for count in _counts(conn, event, [metric], _LEFT))
+
+
+def values_gone(conn: Connection, event: Event, merged: MergeCounts) -> Iterator[Finding]:
     """A finding for each measure that has lost all its values by the merge of a whole history."""
     for table, counts in merged.rows.items():
-        metrics = [metric for metric in empty if metric.table == table]
+        metrics = [metric for metric in STATE.metrics if metric.table == table]
         if event.is_whole and metrics and counts.updated + counts.withdrawn:
-            gone = fetch_one(conn, _count_gone(table, metrics), asdict(event))
-            for metric, count in zip(metrics, gone, strict=True):
+            left = _counts(conn, event, metrics, _LEFT)
+            empty = [metric for metric, count in zip(metrics, left, strict=True) if not count]
+            for metric, count in zip(empty, _counts(conn, event, empty, _TAKEN), strict=True):
                 if count:
                     yield Finding(VALUES_GONE, metric.label, None, count, f"all {count} values were taken back")
 
 
-def _count_gone(table: str, metrics: Sequence[Metric]) -> sql.Composed:
-    """A query for how many values an event has moved to the history, of each of some metrics of a table."""
+# The values that the star has, and those that an event has moved to the history.
+_LEFT = "select {counts} from public.{table} where location_id = %(location_id)s"
+_TAKEN = "select {counts} from history.{revision} where location_id = %(location_id)s and known_to = %(known_at)s"
+
+
+def _counts(conn: Connection, event: Event, metrics: Sequence[Metric], query: str) -> tuple[int, ...]:
+    """How many values of some metrics of one table a query finds at the location of an event."""
+    if not metrics:
+        return ()
+    table = metrics[0].table
     counts = sql.SQL(", ").join(count_of(metric, metric.measure) for metric in metrics)
-    query = sql.SQL("select {} from history.{} where location_id = %(location_id)s and known_to = %(known_at)s")
-    return query.format(counts, sql.Identifier(f"{table}_revision"))
+    names = {"table": sql.Identifier(table), "revision": sql.Identifier(f"{table}_revision")}
+    return fetch_one(conn, sql.SQL(query).format(counts=counts, **names), vars(event))

@@ -6,7 +6,7 @@ names in it come from the declaration alone, and its values are bound.
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
 
@@ -94,7 +94,8 @@ def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCo
     With `clear`, the same transaction may have written another document.
     """
     counts = {table: RowCounts(unchanged=len(news.same_days)) for table in TABLES}
-    counts[DETAIL_TABLE].unchanged = _detail_count(conn, event, news.same_days)
+    if news.same_days:
+        counts[DETAIL_TABLE].unchanged = _detail_count(conn, event, news)
     for table, text in news.added.items():
         _copy(conn, event, table, text)
         counts[table].inserted += text.count
@@ -109,7 +110,7 @@ def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCo
 def _copy(conn: Connection, event: Event, table: str, text: CopyText) -> None:
     """Copies rows of days that are not known straight into a table, with their location and their stamps."""
     if text.count:
-        stamps, values = _stamps(table), asdict(event)
+        stamps, values = _stamps(table), vars(event)
         begin, end = f"{event.location_id}\t", "".join(f"\t{values[bound]}" for bound in stamps.values())
         lines = begin + text.text.replace("\n", f"{end}\n{begin}") + end
         copy(conn, f"public.{table}", ("location_id", *text.columns, *stamps), lines)
@@ -120,7 +121,7 @@ def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowC
 
     Adds to the counts, and returns how many rows were revised.
     """
-    bound = asdict(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
+    bound = vars(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
     revisions, changed_days = 0, set[date]()
     for table in TABLES:
         if table == REPORT_TABLE:
@@ -132,19 +133,24 @@ def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowC
     return revisions
 
 
-def _detail_count(conn: Connection, event: Event, days: list[date]) -> int:
-    """How many rows of testing detail some days have; of every other table a day has one."""
-    query = "select count(*) from public.testing_detail_fact where location_id = %s and report_date = any(%s)"
-    return int(fetch_one(conn, query, (event.location_id, days))[0]) if days else 0
+def _detail_count(conn: Connection, event: Event, news: News) -> int:
+    """How many rows of testing detail the days without news have; of every other table a day has one."""
+    query = """
+        select count(*) from public.testing_detail_fact
+        where
+            location_id = %(location_id)s
+            and report_date between %(first_day)s and %(last_day)s
+            and report_date <> all(%(skipped_days)s::date[] || %(days)s::date[])
+    """
+    return int(fetch_one(conn, query, vars(event) | {"days": news.days})[0])
 
 
 def _write_digests(conn: Connection, event: Event, news: News) -> None:
     """Replaces the digests of all days that are news."""
-    days = [*news.gone_days, *news.digests]
     execute(
         conn,
         "delete from ops.report_digest where location_id = %s and report_date = any(%s)",
-        (event.location_id, days),
+        (event.location_id, news.days),
     )
     lines = [f"{event.location_id}\t{day}\t\\\\x{digest.hex()}" for day, digest in news.digests.items()]
     copy(conn, "ops.report_digest", ("location_id", "report_date", "digest"), "\n".join(lines))

@@ -11,7 +11,7 @@ from etl.load.rules import LocationRules
 from etl.transform.contract import Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
 from etl.transform.locations import Location, address_of
-from etl.transform.news import DIGEST_SIZE, Known
+from etl.transform.news import Known, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,12 @@ class Request:
         rules = self.rules
         return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
 
+    def known(self, packed: bytes | None) -> Known:
+        """What is known of the document; its days are packed, or None where there are none."""
+        # A report that was sound may be doubtful for another population.
+        key = f"{self.rules.key} {self.location.population}"
+        return unpack(packed or b"", key, self.rules.skipped_days)
+
     def validators(self, last: LastLoad | None) -> Validators:
         """The validators to send; none if an answer of 304 could hide something."""
         if last and last.is_no_news and last.source == self.source:
@@ -81,20 +87,10 @@ class Request:
         return NOTHING_KNOWN
 
 
-def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, Known]:
-    """The days and digests that are known of each document asked for, by its address; none of skipped days."""
+def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, bytes]:
+    """The known days of each document that is asked for, packed with digests, by its address."""
     found = fetch_all(conn, read_sql("load/known_days.sql"), _asked(requests))
-    known = {address: (frozenset(days), _apart(bytes(digests or b""))) for address, days, digests in found}
-    nothing = (frozenset[date](), frozenset[bytes]())
-    return {
-        request.address: Known(request.rules.key, days - request.rules.skipped_days, digests)
-        for request in requests
-        for days, digests in [known.get(request.address, nothing)]
-    }
-
-
-def _apart(digests: bytes) -> frozenset[bytes]:
-    return frozenset(digests[begin : begin + DIGEST_SIZE] for begin in range(0, len(digests), DIGEST_SIZE))
+    return {address: bytes(packed) for address, packed in found}
 
 
 def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:

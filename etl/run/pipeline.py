@@ -96,9 +96,9 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         summary.passed_over = [reports for request in requests if (reports := request.passed_over)]
         run_id, may_withdraw = summary.run_id or 0, options.allow_withdrawals
         loader = Loader(conn, run_id, known_rules, allow_withdrawals=may_withdraw, with_past=options.past)
-        last, known = last_loads(conn, requests), known_days(conn, requests)
+        last, packed = last_loads(conn, requests), known_days(conn, requests)
         deadline, today = time.monotonic() + RUN_SECONDS, datetime.now(UTC).date()
-        preparer = Preparer(source, last, known, options.force, deadline, today)
+        preparer = Preparer(source, last, packed, options.force, deadline, today)
         step = DocumentStep(loader, summary)
         for request, prepared in prepare_ahead(preparer.prepare, requests, options.jobs):
             started = time.monotonic()
@@ -167,6 +167,8 @@ class DocumentStep:
             effect = self.loader.load(request, payload, change)
         except ContractError as error:
             return rejection(request, payload.received, error)
+        if not effect:
+            return Verdict(Outcome.UNCHANGED, received=payload.received, observation=payload.observation)
         self.summary.count_rows(effect.merged)
         self.summary.findings += [(request.location.code, finding) for finding in effect.findings]
         return Verdict(Outcome.LOADED, drift=effect.drift)

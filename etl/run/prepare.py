@@ -56,7 +56,7 @@ class Preparer:
 
     source: Source
     last_loads: Mapping[str, LastLoad]
-    known: Mapping[str, Known]
+    known_days: Mapping[str, bytes]
     force: bool
     deadline: float
     today: date
@@ -86,23 +86,24 @@ class Preparer:
 
     def _decode(self, request: Request, received: Received, last: LastLoad | None) -> Payload | Verdict:
         try:
-            document = contract.decode(received.body, request.expected)
+            known = request.known(self.known_days.get(request.address))
+            if self.force:
+                known = replace(known, days_by_digest={})
+            document = contract.decode(received.body, request.expected, known)
             if last and last.data_hash == document.data_hash and last.is_no_news:
                 return Verdict(Outcome.UNCHANGED, received=received, observation=_observation(request, document))
             build_time = document.meta.build_time
             if last and last.own_build_time and build_time < last.own_build_time:
                 return Verdict(Outcome.STALE, f"built {build_time}, before the one loaded")
-            known = self.known[request.address]
-            if self.force:
-                known = replace(known, digests=frozenset())
-            return make_payload(request, received, document, known, self.today)
+            payload = make_payload(request, received, document, known, self.today)
+            return replace(payload, may_be_same=bool(last and last.is_no_news and not document.changes))
         except ContractError as error:
             return rejection(request, received, error)
 
 
 def decode_stored(request: Request, received: Received, known: Known, today: date) -> Payload:
     """A stored document as it would load under today's rules; raises as `contract.decode` does."""
-    return make_payload(request, received, contract.decode(received.body, request.expected), known, today)
+    return make_payload(request, received, contract.decode(received.body, request.expected, known), known, today)
 
 
 def make_payload(request: Request, received: Received, document: Document, known: Known, today: date) -> Payload:
@@ -112,11 +113,9 @@ def make_payload(request: Request, received: Received, document: Document, known
     """
     location = request.location
     reports = [report for report in document.reports if request.first_day <= report.date <= request.last_day]
-    values = bounds.values_of(reports, location.shape)
-    findings = bounds.findings(reports, values, location.shape, location.population, today)
-    news = news_of(reports, document.digests, location.shape, known)
-    observation, empty = _observation(request, document), bounds.empty_metrics(values)
-    return Payload(replace(received, kept=None), document.data_hash, news, observation, findings, empty)
+    findings = bounds.findings(reports, location.shape, location.population, today)
+    news = news_of(reports, document.same_days, document.digests, location.shape, known)
+    return Payload(replace(received, kept=None), document.data_hash, news, _observation(request, document), findings)
 
 
 def rejection(request: Request, received: Received, error: ContractError) -> Verdict:

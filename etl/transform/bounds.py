@@ -51,24 +51,13 @@ class Finding:
     meaning: str
 
 
-# The metrics of a shape, each with its values in the reports of a document.
-Values = Sequence[tuple[Metric, tuple[int | None, ...]]]
-
-
-def values_of(reports: Sequence[Any], shape: Shape) -> Values:
-    """The values of each metric in all reports, since to look at whole columns costs next to nothing."""
-    values = map(attrgetter(*(f"{metric.path}.value" for metric in shape.metrics)), reports)
-    return list(zip(shape.metrics, zip(*values, strict=True), strict=False))
-
-
-def findings(
-    reports: Sequence[Any], values: Values, shape: Shape, population: int | None, today: date
-) -> list[Finding]:
-    """The doubtful values in the reports of a document; raises `ContractError` for impossible ones.
+def findings(reports: Sequence[Any], shape: Shape, population: int | None, today: date) -> list[Finding]:
+    """The doubtful values in some reports of a document; raises `ContractError` for impossible ones.
 
     No report can have a day after `today`. Without a population no count is too high, except that of the states.
     """
     _refuse_impossible_reports(reports, shape, today)
+    values = _values(reports, shape)
     doubtful = list(_high_values(reports, values, population or 0, DOUBTFUL))
     if doubtful and (impossible := list(_high_values(reports, values, population or 0, IMPOSSIBLE))):
         days = tuple(sorted({str(finding.report_date) for finding in impossible}))
@@ -85,11 +74,6 @@ def refuse_impossible_populations(states: Iterable[LocationMetadata], known: Map
             raise ContractError(f"data.census.population of {state.location_code} is {published}, but was {before}")
 
 
-def empty_metrics(values: Values) -> list[Metric]:
-    """The metrics whose value is published for none of a document's days."""
-    return [metric for metric, published in values if published.count(None) == len(published)]
-
-
 def _refuse_impossible_reports(reports: Sequence[Any], shape: Shape, today: date) -> None:
     """Refuses reports of the future, and of more states than there are."""
     if late := sorted(str(report.date) for report in reports if report.date > today):
@@ -100,12 +84,22 @@ def _refuse_impossible_reports(reports: Sequence[Any], shape: Shape, today: date
         raise ContractError(reason, days=tuple(day for day, _ in many))
 
 
-def _high_values(reports: Sequence[Any], values: Values, population: int, times: int) -> Iterator[Finding]:
+# A metric, with its values in some reports.
+_Column = tuple[Metric, tuple[int | None, ...]]
+
+
+def _values(reports: Sequence[Any], shape: Shape) -> list[_Column]:
+    """The values of all metrics, since to look at whole columns costs next to nothing."""
+    values = map(attrgetter(*(f"{metric.path}.value" for metric in shape.metrics)), reports)
+    return list(zip(shape.metrics, zip(*values, strict=True), strict=False))
+
+
+def _high_values(reports: Sequence[Any], columns: list[_Column], population: int, times: int) -> Iterator[Finding]:
     """The values beyond so many times the highest share of the population ever published."""
-    for metric, published in values:
+    for metric, values in columns:
         highest = HIGHEST_SHARES[metric.measure] * population
-        if highest and max(filter(None, published), default=0) > highest * times:
-            for report, value in zip(reports, published, strict=True):
+        if highest and max(filter(None, values), default=0) > highest * times:
+            for report, value in zip(reports, values, strict=True):
                 if value and value > highest * times:
                     meaning = f"{int(value / highest)} times the highest share of the population ever published"
                     yield Finding(HIGHEST_VALUE, metric.label, report.date, value, meaning)

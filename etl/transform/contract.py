@@ -1,8 +1,8 @@
 """Decodes a document of the API into typed records, or says everything that is wrong with it.
 
-A document that holds exactly what `declaration.py` declares costs one strict pass. Any other is decoded untyped, and
-`departures.py` passes over skipped reports, reads renamed paths under their old names, tells a new path, which loads,
-from a broken one, which does not, and names every difference at once.
+A document that holds exactly what `declaration.py` declares costs one strict pass, over those of its reports that are
+not known. Any other is decoded untyped, and `departures.py` passes over skipped reports, reads renamed paths under
+their old names, tells a new path, which loads, from a broken one, which does not, and names every difference at once.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from etl.errors import ContractError
 from etl.transform import departures
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, STATE, Shape
 from etl.transform.drift import Alias, Change
-from etl.transform.news import digest_of
-from etl.transform.records import TOO_DEEP, DocumentMeta, decoder, read
+from etl.transform.news import NOTHING_KNOWN, Known
+from etl.transform.records import TOO_DEEP, DocumentMeta, data_decoder, envelope_decoder, read
 
 # The furthest time zone from UTC that Postgres takes.
 LARGEST_OFFSET = timedelta(hours=15, minutes=59)
@@ -50,11 +50,13 @@ class Expected:
 class Document:
     """A decoded document, whose reports are records with the published structure, the newest first.
 
-    `digests` are those of the reports by day. The hash of the data tells also what no record holds.
+    `same_days` are those of the reports that are known, and not decoded again; `digests` are those of the decoded
+    reports by day. A document that departs from the declaration has neither.
     """
 
     meta: DocumentMeta
     reports: list[Any]
+    same_days: list[date]
     digests: dict[date, bytes]
     data_hash: str
     changes: tuple[Change, ...] = ()
@@ -72,31 +74,39 @@ _DATES, _ANYTHING = msgspec.json.Decoder(_Dates), msgspec.json.Decoder()
 _JSON = msgspec.json.Decoder(msgspec.Raw)
 
 
-def decode(body: bytes, expected: Expected) -> Document:
-    """Decodes one document.
+def decode(body: bytes, expected: Expected, known: Known = NOTHING_KNOWN) -> Document:
+    """Decodes one document, but for the reports that are known.
 
     Raises `DocumentError` where the body is no JSON, `ContractError` where it is JSON other than was asked for.
     """
-    single = expected.day is not None
-    changes: tuple[Change, ...] = ()
-    data_hash = ""
     if len(body) > UNCOUNTED_SIZE and _value_count(body) > MOST_VALUES:
         read(body, _JSON)
         raise ContractError(f"document: more than {MOST_VALUES} values")
     try:
-        raw = read(body, decoder(expected.shape, single=single))
-        _refuse_nesting([raw.meta.license, raw.meta.version, raw.links])
+        document = _decode_fitting(body, expected, known)
     except ContractError:
         if _value_count(body) > MOST_EXPLAINED:
             raise
-        raw, data_hash, changes = _decode_departing(body, expected)
-    reports = [raw.data] if single else raw.data
+        document = _decode_departing(body, expected)
     if expected.skipped_days:
-        reports = [report for report in reports if report.date not in expected.skipped_days]
-    _check_identity(reports, expected)
-    _check_instants(raw.meta.build_time, reports, expected.shape)
-    digests = {report.date: digest_of(report) for report in reports}
-    return Document(raw.meta, reports, digests, data_hash or _hash(b"".join(digests.values())), changes)
+        document.reports[:] = [report for report in document.reports if report.date not in expected.skipped_days]
+    _check_identity(document, expected)
+    _check_instants(document, expected.shape)
+    return document
+
+
+def _decode_fitting(body: bytes, expected: Expected, known: Known) -> Document:
+    """A document that holds exactly what is declared."""
+    envelope = read(body, envelope_decoder(single=expected.day is not None))
+    _refuse_nesting([envelope.meta.license, envelope.meta.version, envelope.links])
+    published = envelope.data if isinstance(envelope.data, list) else [envelope.data]
+    hashes = [hashlib.sha256(report).digest() for report in published]
+    digests = [known.digest(digest) for digest in hashes]
+    same_days = [known.days_by_digest[digest] for digest in digests if digest in known.days_by_digest]
+    news = [position for position, digest in enumerate(digests) if digest not in known.days_by_digest]
+    reports = read(b"[%b]" % b",".join([published[position] for position in news]), data_decoder(expected.shape))
+    of_news = {report.date: digests[position] for report, position in zip(reports, news, strict=True)}
+    return Document(envelope.meta, reports, same_days, of_news, hashlib.sha256(b"".join(hashes)).hexdigest())
 
 
 def _value_count(body: bytes) -> int:
@@ -111,15 +121,15 @@ def newest_day(body: bytes) -> date:
     raise ContractError(EMPTY_HISTORY)
 
 
-def _decode_departing(body: bytes, expected: Expected) -> tuple[Any, str, tuple[Change, ...]]:
-    """The records, the hash of the data, and the changes of a document that departs from the declaration."""
-    untyped = read(body, _ANYTHING)
+def _decode_departing(body: bytes, expected: Expected) -> Document:
+    """A document that departs from the declaration, with its changes."""
+    untyped, single = read(body, _ANYTHING), expected.day is not None
     _refuse_nesting(untyped)
     data = untyped.get("data") if isinstance(untyped, dict) else None
-    data_hash = _hash(msgspec.json.encode(data, order="sorted"))
+    data_hash = hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()
     departures.adapt(untyped, expected.shape, expected.aliases, expected.skipped_days)
-    raw, changes = departures.convert(untyped, expected.shape, single=expected.day is not None)
-    return raw, data_hash, changes
+    raw, changes = departures.convert(untyped, expected.shape, single=single)
+    return Document(raw.meta, [raw.data] if single else raw.data, [], {}, data_hash, changes)
 
 
 def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
@@ -131,35 +141,37 @@ def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
             _refuse_nesting(part, levels - 1)
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _check_identity(reports: list[Any], expected: Expected) -> None:
+def _check_identity(document: Document, expected: Expected) -> None:
     """Refuses reports of another location or day than asked for, and impossible or repeated days."""
     seen: set[date] = set()
-    for report in reports:
+    for day in document.same_days:
+        _check_day(day, seen)
+    for report in document.reports:
         day = report.date
         if expected.shape is STATE and report.state != expected.location_code:
             raise ContractError(f"data.state of {day} is {report.state!r:.40}, not {expected.location_code!r}")
         if expected.day and day != expected.day:
             raise ContractError(f"data.date is {day}, but {expected.day} was asked for")
-        if day in seen:
-            raise ContractError(f"data.date: {day} is there twice", days=(str(day),))
-        if not FIRST_DAY <= day <= LAST_DAY:
-            raise ContractError(f"data.date: {day} is outside {FIRST_DAY} to {LAST_DAY}", days=(str(day),))
-        seen.add(day)
-    if not reports:
+        _check_day(day, seen)
+    if not seen:
         raise ContractError(EMPTY_HISTORY)
 
 
-def _check_instants(build_time: datetime, reports: list[Any], shape: Shape) -> None:
+def _check_day(day: date, seen: set[date]) -> None:
+    if day in seen:
+        raise ContractError(f"data.date: {day} is there twice", days=(str(day),))
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ContractError(f"data.date: {day} is outside {FIRST_DAY} to {LAST_DAY}", days=(str(day),))
+    seen.add(day)
+
+
+def _check_instants(document: Document, shape: Shape) -> None:
     """Refuses times that Python or Postgres cannot hold in every time zone."""
-    if not _is_storable(build_time):
-        raise ContractError(f"meta.build_time is {build_time}, which the database cannot hold")
+    if not _is_storable(document.meta.build_time):
+        raise ContractError(f"meta.build_time is {document.meta.build_time}, which the database cannot hold")
     for path in [attribute.path for attribute in shape.attributes if attribute.kind == "instant"]:
         instant_of = attrgetter(path)
-        for report in reports:
+        for report in document.reports:
             instant = instant_of(report)
             if instant and not _is_storable(instant):
                 text = f"data.{path} of {report.date} is {instant}, which the database cannot hold"

@@ -17,7 +17,15 @@ from etl.errors import ContractError
 from etl.transform import drift
 from etl.transform.declaration import Shape, paths_below
 from etl.transform.drift import Alias, Change
-from etl.transform.records import LONGEST_NAME, MOST_NAMES, Definitions, FieldDefinition, decoder, plant, report_tree
+from etl.transform.records import (
+    LONGEST_NAME,
+    MOST_NAMES,
+    Definitions,
+    FieldDefinition,
+    document_type,
+    plant,
+    report_tree,
+)
 
 # A message names so many differences, and so many days of each, and counts the rest.
 NAMED_DIFFERENCES, NAMED_DAYS = 5, 3
@@ -57,7 +65,7 @@ def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Cha
     """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load."""
     definitions, unreadable = _read_definitions(untyped)
     found: dict[Difference, list[str]] = {}
-    for place, (difference, day) in enumerate(differences(untyped, decoder(shape, single=single).type)):
+    for place, (difference, day) in enumerate(differences(untyped, document_type(shape, single=single, strict=True))):
         found.setdefault(difference, []).extend([day] if day else [])
         if place == MOST_PLACES:
             raise ContractError(f"{_in_words(found, ())}; not all are counted")
@@ -67,7 +75,7 @@ def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Cha
         days = sorted({day for some in breaking.values() for day in some})
         is_everywhere = len(days) == len(_reports(untyped))
         raise DepartureError(_in_words(breaking, changes), changes, days=() if is_everywhere else tuple(days))
-    return msgspec.convert(untyped, decoder(shape, single=single, strict=False).type), changes
+    return msgspec.convert(untyped, document_type(shape, single=single, strict=False)), changes
 
 
 def _bounded(changes: list[Change]) -> list[Change]:

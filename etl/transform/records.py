@@ -73,21 +73,39 @@ def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         raise DocumentError(f"no JSON: {error}") from error
 
 
+# Two threads that make decoders of the same types at once crash the interpreter with msgspec 0.22.
 _making_decoders = Lock()
 
 
 @cache
-def decoder(shape: Shape, *, single: bool, strict: bool = True) -> "msgspec.json.Decoder[Any]":
-    """The decoder of the document of a history, or of a `single` day; a strict one refuses undeclared names.
-
-    Its `type` is the record type of the document, with `meta` and `data` in the published structure.
-    """
-    report = _record_type("Report", report_tree(shape), strict=strict)
-    data = report if single else list[report]  # type: ignore[valid-type]  # a type made at run time
-    fields = [("meta", _StrictMeta if strict else DocumentMeta), ("data", data), ("links", Any, None)]
-    # Two threads that make decoders of the same types at once crash the interpreter with msgspec 0.22.
+def envelope_decoder(*, single: bool) -> "msgspec.json.Decoder[Any]":
+    """The decoder of the document of a history, or of a `single` day, which leaves the reports as published."""
     with _making_decoders:
-        return msgspec.json.Decoder(_struct("Document", fields, strict=strict))
+        return msgspec.json.Decoder(_document_type(msgspec.Raw, single=single, strict=True))
+
+
+@cache
+def data_decoder(shape: Shape) -> "msgspec.json.Decoder[list[Any]]":
+    """The decoder of a list of reports, which refuses undeclared names as the one of their envelope does."""
+    with _making_decoders:
+        return msgspec.json.Decoder(list[_report_type(shape, strict=True)])  # type: ignore[misc]  # made at run time
+
+
+@cache
+def document_type(shape: Shape, *, single: bool, strict: bool) -> Any:
+    """The record type of a document, with `meta` and `data` in the published structure."""
+    return _document_type(_report_type(shape, strict=strict), single=single, strict=strict)
+
+
+def _document_type(report: Any, *, single: bool, strict: bool) -> Any:
+    data = report if single else list[report]
+    fields = [("meta", _StrictMeta if strict else DocumentMeta), ("data", data), ("links", Any, None)]
+    return _struct("Document", fields, strict=strict)
+
+
+@cache
+def _report_type(shape: Shape, *, strict: bool) -> Any:
+    return _record_type("Report", report_tree(shape), strict=strict)
 
 
 @cache

@@ -1,9 +1,10 @@
--- For each document that is asked for: the days that the warehouse has of those it speaks of, and the digests of their
--- reports, one after the other. A report without a digest is compared with its rows.
+-- For each document that is asked for: the days that the warehouse has of those it speaks of, each with the digest of its
+-- report, packed. Zeros stand for the digest of a report that has none, which is compared with its rows.
 select
     asked.address,
-    array_agg(report.report_date) as days,
-    string_agg(digest.digest, ''::bytea) as digests
+    string_agg(
+        date_send(report.report_date) || coalesce(digest.digest, decode(repeat('00', 16), 'hex')), ''::bytea
+    ) as packed
 from
     unnest(
         %(addresses)s::text[],
@@ -16,5 +17,9 @@ inner join
     on
         asked.location_id = report.location_id
         and report.report_date between asked.first_day and asked.last_day
-left join ops.report_digest as digest on report.location_id = digest.location_id and report.report_date = digest.report_date
+left join
+    ops.report_digest as digest
+    on
+        report.location_id = digest.location_id
+        and report.report_date = digest.report_date
 group by asked.address;

@@ -1,5 +1,7 @@
 """Loading documents into a real database: what is written, what is not, what is kept."""
 
+import gzip
+import json
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etl.config import SNAPSHOT
 from etl.database.connection import Connection, fetch_all, transaction
 from etl.errors import Outcome, SourceError, UsageError
 from etl.extract.source import Received
@@ -110,6 +113,62 @@ def test_another_build_of_the_same_data_is_unchanged(warehouse: Warehouse) -> No
     warehouse.history(days(2))
     warehouse.publish(CALIFORNIA, state_history("CA", days(2), "2021-06-01T00:00:00Z"))
     assert counted(warehouse.load()) == {"unchanged": 1}
+
+
+def test_the_same_data_in_another_form_is_unchanged(warehouse: Warehouse) -> None:
+    known = {"cases__total": 5, "cases__total__calculated__seven_day_change_percent": -17}
+    warehouse.history({"2021-01-01": known, "2021-01-02": known})
+    other = state_history("CA", dict.fromkeys(("2021-01-01", "2021-01-02"), known), "2021-06-01T00:00:00Z")
+    for row in other["data"]:
+        plant(row, "cases.total.calculated.seven_day_change_percent", -17.0)
+    other["data"] = [dict(reversed(row.items())) for row in reversed(other["data"])]
+    warehouse.publish(CALIFORNIA, json.dumps(other, indent=4).encode())
+    before, documents = warehouse.versions(), warehouse.rows("select * from ops.document")
+    assert counted(warehouse.load()) == {"unchanged": 1}
+    assert counted(warehouse.load()) == {"unchanged": 1}
+    assert (warehouse.versions(), warehouse.rows("select * from ops.document")) == (before, documents)
+
+
+def test_a_day_later_only_the_new_report_is_written(warehouse: Warehouse) -> None:
+    values = {"cases__total": 5, "tests__pcr__people__total": 6, "tests__antigen__people__total": 7}
+    warehouse.history({f"2021-01-{day:02}": values for day in range(1, 20)})
+    before = warehouse.versions()
+    summary = warehouse.history({f"2021-01-{day:02}": values for day in range(1, 21)})
+    counts = {table: (n.inserted, n.updated, n.withdrawn, n.unchanged) for table, n in summary.rows.items()}
+    assert counts == dict.fromkeys(TABLES, (1, 0, 0, 19)) | {DETAIL_TABLE: (2, 0, 0, 38)}
+    later = warehouse.versions()
+    for table in TABLES:
+        assert set(before[table]) < set(later[table])
+        new = set(later[table]) - set(before[table])
+        assert {(row[3], row[4]) for row in new} == {(6, date(2021, 1, 20))}
+        assert len(new) == counts[table][0]
+
+
+def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+    """Each row of the star, with the document that brought it in place of time and run; and the digests."""
+    query = """
+        select to_jsonb(known) - 'known_from' - 'run_id', load.document_id
+        from public.{} as known inner join ops.document_load as load on known.known_from = load.known_at
+        order by 1
+    """
+    digests = warehouse.rows("select *, '' from ops.report_digest order by 1, 2")
+    return {table: warehouse.rows(query.format(table)) for table in TABLES} | {"digests": digests}
+
+
+def test_copied_rows_are_those_that_a_merge_makes(warehouse: Warehouse) -> None:
+    """Rows of days that nothing is known of are copied straight into their tables."""
+    address = "states/wy/daily.json"
+    published = json.loads(gzip.decompress((SNAPSHOT / f"{address}.gz").read_bytes()))
+    emptied = [report(STATE, row["date"], "WY") for row in published["data"]]
+    warehouse.publish(address, published)
+    assert warehouse.load(locations="wy").rows["death_fact"].inserted == len(emptied)
+    copied = everything(warehouse)
+    warehouse.publish(address, document(emptied, "2021-01-01T00:00:00Z"))
+    warehouse.load(locations="wy", force=True)
+    assert everything(warehouse) != copied
+    warehouse.publish(address, published)
+    assert warehouse.load(locations="wy").rows["death_fact"].updated > 300
+    assert everything(warehouse) == copied
 
 
 def test_an_older_build_is_stale_and_not_loaded_unless_forced(warehouse: Warehouse) -> None:

@@ -1,6 +1,7 @@
 import gzip
 import re
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -21,17 +22,13 @@ def reports(*published: Any, shape: Shape = STATE) -> list[Any]:
     return decode(encode(document(list(published))), Expected(shape, "CA" if shape is STATE else "US")).reports
 
 
-def findings(made: list[Any], shape: Shape, population: int | None, today: date) -> list[Finding]:
-    return bounds.findings(made, bounds.values_of(made, shape), shape, population, today)
-
-
 def day(number: int, **values: Any) -> Any:
     return report(STATE, f"2021-03-0{number}", "CA", **values)
 
 
 def test_what_is_within_its_bounds_is_no_finding() -> None:
     made = reports(day(7, cases__total=266_000, tests__pcr__people__total=5_900_000), day(6))
-    assert findings(made, STATE, PEOPLE, TODAY) == []
+    assert bounds.findings(made, STATE, PEOPLE, TODAY) == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +40,7 @@ def test_what_is_within_its_bounds_is_no_finding() -> None:
     ],
 )
 def test_more_than_twice_what_ever_was_is_a_finding(values: Any, measure: str, value: int) -> None:
-    found = findings(reports(day(7, **values), day(6)), STATE, PEOPLE, TODAY)
+    found = bounds.findings(reports(day(7, **values), day(6)), STATE, PEOPLE, TODAY)
     meaning = "2 times the highest share of the population ever published"
     assert found == [Finding("highest value", measure, date(2021, 3, 7), value, meaning)]
 
@@ -51,7 +48,7 @@ def test_more_than_twice_what_ever_was_is_a_finding(values: Any, measure: str, v
 def test_more_than_ten_times_what_ever_was_is_rejected_with_its_day() -> None:
     made = reports(day(7, cases__total=5), day(6, outcomes__death__total=27_001, cases__total=266_001))
     with pytest.raises(ContractError) as error:
-        findings(made, STATE, PEOPLE, TODAY)
+        bounds.findings(made, STATE, PEOPLE, TODAY)
     assert str(error.value) == (
         "death_fact.total_deaths of 2021-03-06 is 27001: 10 times the highest share of the population ever published"
     )
@@ -59,31 +56,22 @@ def test_more_than_ten_times_what_ever_was_is_rejected_with_its_day() -> None:
 
 
 def test_without_a_population_no_value_is_too_high() -> None:
-    assert findings(reports(day(7, cases__total=10**12)), STATE, None, TODAY) == []
+    assert bounds.findings(reports(day(7, cases__total=10**12)), STATE, None, TODAY) == []
 
 
 def test_a_day_in_the_future_is_rejected_and_today_is_not() -> None:
     made = reports(day(9), day(8))
     with pytest.raises(ContractError, match=r"^data\.date: 2021-03-09 is in the future$") as error:
-        findings(made, STATE, PEOPLE, TODAY)
+        bounds.findings(made, STATE, PEOPLE, TODAY)
     assert error.value.days == ("2021-03-09",)
-    assert findings(made, STATE, PEOPLE, date(2021, 3, 9)) == []
+    assert bounds.findings(made, STATE, PEOPLE, date(2021, 3, 9)) == []
 
 
 def test_more_states_than_there_are_are_rejected() -> None:
     made = reports(report(NATION, "2021-03-07", states=57), report(NATION, "2021-03-06", states=56), shape=NATION)
     with pytest.raises(ContractError, match=r"^data\.states of 2021-03-07 is 57: there are 56 states and") as error:
-        findings(made, NATION, PEOPLE, TODAY)
+        bounds.findings(made, NATION, PEOPLE, TODAY)
     assert error.value.days == ("2021-03-07",)
-
-
-def test_a_metric_is_empty_if_no_day_has_its_value() -> None:
-    made = reports(
-        day(7, cases__total=0, tests__pcr__people__total=3),
-        day(6, outcomes__recovered__calculated__seven_day_average=4, tests__pcr__people__positive=None),
-    )
-    empty = {metric.path for metric in bounds.empty_metrics(bounds.values_of(made, STATE))}
-    assert {metric.path for metric in STATE.metrics} - empty == {"cases.total", "tests.pcr.people.total"}
 
 
 def published_shares() -> dict[str, float]:
@@ -94,7 +82,8 @@ def published_shares() -> dict[str, float]:
     for path in SNAPSHOT.rglob("daily.json.gz"):
         code, shape = ("US", NATION) if path.parent.name == "us" else (path.parent.name.upper(), STATE)
         history = decode(gzip.decompress(path.read_bytes()), Expected(shape, code))
-        for metric, values in bounds.values_of(history.reports, shape):
+        for metric in shape.metrics:
+            values = map(attrgetter(f"{metric.path}.value"), history.reports)
             share = max(filter(None, values), default=0) / people[code]
             shares[metric.measure] = max(shares.get(metric.measure, 0), share)
     return shares
