@@ -64,16 +64,12 @@ def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str | 
 def _probe(api: str) -> str | None:
     """The reason why the API is gone, from one GET without retries; None if it is there or only busy."""
     from etl.extract.http import BusyError, HttpSource
-    from etl.extract.session import within
-
-    def ask() -> None:
-        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
-        msgspec.json.decode(received.body, type=_Probe)
 
     try:
-        within(PROBE_SECONDS[1], ask)
+        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
+        msgspec.json.decode(received.body, type=_Probe)
     except BusyError:
         return None
-    except (Missing, DocumentError, TimeoutError, *DECODING_ERRORS) as error:
+    except (Missing, DocumentError, *DECODING_ERRORS) as error:
         return str(error)
     return None

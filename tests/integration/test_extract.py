@@ -317,15 +317,15 @@ def test_a_document_that_grows_too_large_is_refused(api: Api, monkeypatch: pytes
 
 def test_a_document_may_have_24_mib(api: Api) -> None:
     largest = b" " * (24 * 2**20)
-    assert len(take_in(gzip.compress(largest, 1), packed=True).body) == len(largest)
+    assert len(take_in([gzip.compress(largest, 1)], packed=True).body) == len(largest)
     with pytest.raises(DocumentError, match="^larger than 25165824 bytes$"):
-        take_in(gzip.compress(largest + b" ", 1), packed=True)
+        take_in([gzip.compress(largest + b" ", 1)], packed=True)
 
 
 def test_gzip_of_very_many_members_takes_no_more_time_than_it_has_members() -> None:
     def seconds(members: int) -> float:
         started = time.process_time()
-        assert take_in(gzip.compress(b"") * members, packed=True).body == b""
+        assert take_in([gzip.compress(b"") * members], packed=True).body == b""
         return time.process_time() - started
 
     assert seconds(40_000) < 40 * seconds(4_000)
@@ -349,6 +349,17 @@ def test_a_server_that_hangs_is_given_up_and_not_asked_again(sent: bytes) -> Non
         with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
             HttpSource(server.url, "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
         assert server.connections == 1
+
+
+def test_a_search_for_an_address_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No server of names that hangs can be set for one process.
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(10) and [])
+    started = time.monotonic()
+    with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
+        HttpSource("http://slow.invalid", "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 # --- failures of one document, and of the source ---
