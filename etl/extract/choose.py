@@ -43,9 +43,10 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
         url = api if spec == API else spec.rstrip("/")
         return HttpSource(url, API if url == api else without_password(url), jobs)
     folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
-    if not folder.is_dir():
+    if not any((folder / name).is_dir() for name in ("us", "states")):
         raise UsageError(
-            f"--source {shown(spec)!r} is neither auto, api, snapshot, a URL, nor a directory that is there"
+            f"--source {shown(spec)!r} is neither auto, api, snapshot, a URL, nor a directory with us/daily.json and "
+            f"states/CODE/daily.json (or .json.gz); to make such a directory: {config.command('mirror DIR')}"
         )
     return DirectorySource(folder, str(folder.resolve()))
 

@@ -497,6 +497,7 @@ def test_a_history_without_days_is_a_failure(tmp_path: Path) -> None:
 
 def test_sources_are_named(tmp_path: Path, api: Api) -> None:
     environ = {"COVID_ETL_API_URL": f"{api.url}/"}
+    (tmp_path / "us").mkdir()
     assert open_source("snapshot", environ, 1).name == "snapshot"
     assert open_source("api", environ, 1).name == "api"
     assert open_source(api.url, environ, 1).name == "api"
@@ -505,9 +506,15 @@ def test_sources_are_named(tmp_path: Path, api: Api) -> None:
     assert open_source(f"file://{tmp_path}", environ, 1).name == str(tmp_path.resolve())
 
 
-def test_a_source_that_is_nothing_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neither auto, api, snapshot, a URL, nor a directory"):
-        open_source(str(tmp_path / "nothing"), {}, 1)
+@pytest.mark.parametrize("name", ["nothing", "files"])
+def test_a_source_that_is_no_mirror_is_a_usage_error_that_says_how_to_make_one(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "files/readme.txt", b"no mirror")
+    expected = (
+        r"files' is neither auto, api, snapshot, a URL, nor a directory with us/daily\.json and states/CODE/daily\.json "
+        r"\(or \.json\.gz\); to make such a directory: main\.py mirror DIR$"
+    ).replace("files", name)
+    with pytest.raises(UsageError, match=expected):
+        open_source(str(tmp_path / name), {}, 1)
 
 
 def choice(api: Api, *, loaded_from_api: bool = False) -> str | None:
