@@ -26,7 +26,12 @@ class Database:
 
 
 def configured_database(url: str | None, environ: Mapping[str, str]) -> Database | None:
-    """The configured database, or None where nothing is configured and the embedded server serves."""
+    """The configured database, or None where nothing is configured and the embedded server serves.
+
+    Raises `UsageError` for an empty URL, as a script gives it whose own variable is not set.
+    """
+    if url is not None and not url.strip():
+        raise UsageError("--database-url is empty: give it a URL, or leave it out")
     dsn = url or secret("DATABASE_URL", environ)
     if not dsn and not any(environ.get(name) for name in _LIBPQ_TARGETS):
         return None

@@ -22,9 +22,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             if partial.read_bytes() != content:
                 raise OSError(f"{partial} was not written as it should be")
             partial.replace(path)
-        except OSError:
+        finally:
             partial.unlink(missing_ok=True)
-            raise
 
 
 @contextmanager
@@ -32,12 +31,15 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     """Holds the lock on a folder, which a killed process loses; without `wait`, yields whether it could be had."""
     number = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(number)
-        yield False
-        return
-    try:
-        yield True
+        yield lock(number, wait=wait)
     finally:
         os.close(number)
+
+
+def lock(number: int, *, wait: bool = False) -> bool:
+    """Takes the lock on an open file or folder for itself alone; without `wait`, returns whether it could be had."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True

@@ -38,8 +38,6 @@ def configure(log_format: str) -> None:
     handler.setFormatter(_json_formatter() if log_format == "json" else TextFormatter())
     handler.addFilter(_add_bound)
     logging.getLogger().handlers[:] = [handler]
-    # The program logs each try of a request itself.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     log.setLevel(logging.INFO)
 
 

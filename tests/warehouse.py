@@ -36,6 +36,7 @@ class Warehouse:
     def __init__(self, conn: Connection, folder: Path) -> None:
         self.conn = conn
         self.folder = folder
+        (folder / "us").mkdir(parents=True, exist_ok=True)
 
     def publish(self, address: str, content: Any) -> None:
         path = self.folder / address

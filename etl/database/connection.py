@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import Any, BinaryIO, TypeVar
 
 import psycopg2
@@ -76,40 +76,35 @@ def connect(database: config.Database) -> Iterator[Connection]:
 
 def _open(database: config.Database) -> Connection:
     """Connects, and tries again for a while where the server is starting, stopping or full."""
-    deadline = time.monotonic() + RETRY_SECONDS
+    parameters, deadline = _parameters(database), time.monotonic() + RETRY_SECONDS
+    # libpq asks the variable last: the URL and a service file have their say before it.
+    os.environ["PGCONNECT_TIMEOUT"] = os.environ.get("PGCONNECT_TIMEOUT") or str(CONNECT_SECONDS)
     while True:
         try:
-            return _try_to_open(database)
-        except psycopg2.ProgrammingError as error:
-            # The error's own text repeats the URL, with the password.
-            raise UsageError(
-                "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
-                "expected postgresql://USER@HOST:PORT/DATABASE, with special characters of a password as in %40"
-            ) from error
+            opened: Connection = psycopg2.connect(**parameters, connection_factory=Connection)
+            return opened
         except psycopg2.Error as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise _connection_error(database, error) from error
+            failure = _connection_error(database, error)
+            if not isinstance(failure, _BusyError) or time.monotonic() > deadline:
+                raise failure from error
         time.sleep(1)
 
 
-def _try_to_open(database: config.Database) -> Connection:
-    # libpq asks the variable last: the URL and a service file have their say before it.
-    if not os.environ.get("PGCONNECT_TIMEOUT"):
-        os.environ["PGCONNECT_TIMEOUT"] = str(CONNECT_SECONDS)
-    # A password with an @ or a / in it would be taken for the name of a host, and shown.
-    if "://" in database.dsn and any("@" in parse_dsn(database.dsn).get(name, "") for name in ("host", "dbname")):
-        raise psycopg2.ProgrammingError
-    given = KEEPALIVE | parse_dsn(database.dsn) | {"application_name": _name(), "client_encoding": "UTF8"}
-    if database.password:
-        given["password"] = database.password
-    opened = psycopg2.connect(**given, connection_factory=Connection)
-    if opened.info.parameter_status("standard_conforming_strings") == "on":
-        return opened
-    # psycopg2 quotes values by what it found at the start, so that a later `set` would spoil backslashes.
-    opened.close()
-    options = given.get("options") or os.environ.get("PGOPTIONS") or ""
-    given["options"] = f"{options} -c standard_conforming_strings=on"
-    return psycopg2.connect(**given, connection_factory=Connection)
+def _parameters(database: config.Database) -> dict[str, Any]:
+    """The parameters of libpq; raises `UsageError` if the database URL cannot be read."""
+    try:
+        given = parse_dsn(database.dsn)
+        # A password with an @ or a / in it would be taken for the name of a host, and shown.
+        if "://" in database.dsn and any("@" in given.get(name, "") for name in ("host", "dbname")):
+            raise psycopg2.ProgrammingError
+    except psycopg2.ProgrammingError as error:
+        # The error's own text repeats the URL, with the password.
+        raise UsageError(
+            "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
+            "expected postgresql://USER@HOST:PORT/DATABASE, with special characters of a password as in %40"
+        ) from error
+    own = {"application_name": _name(), "client_encoding": "UTF8"}
+    return KEEPALIVE | given | own | ({"password": database.password} if database.password else {})
 
 
 def split_password(database: config.Database) -> tuple[str, str | None]:
@@ -167,14 +162,13 @@ def is_in_transaction(conn: Connection) -> bool:
 @contextmanager
 def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
     """A transaction, or a savepoint within another one; rolled back on an error, or if asked to."""
-    begin, commit, undo = (
-        (partial(execute, conn, "savepoint nested"), "release nested", "rollback to nested; release nested")
-        if is_in_transaction(conn)
-        else (partial(_begin, conn), "commit", "rollback")
-    )
+    is_nested = is_in_transaction(conn)
+    commit, undo = ("release nested", "rollback to nested; release nested") if is_nested else ("commit", "rollback")
     # A signal may come at any moment, so that nothing may happen outside the block that undoes it.
     try:
-        begin()
+        execute(conn, "savepoint nested" if is_nested else "begin")
+        if conn.lock_pid and not is_nested:
+            _require_lock(conn)
         yield
         execute(conn, undo if rollback else commit)
     except BaseException as error:
@@ -187,14 +181,12 @@ def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
         raise
 
 
-def _begin(conn: Connection) -> None:
-    """Begins a transaction; with the run lock, only if this session holds it still.
+def _require_lock(conn: Connection) -> None:
+    """Raises `UsageError` unless this session holds the run lock still.
 
     Behind a pooler that gives each transaction another session, it does not, and two runs could write at once.
     """
-    if conn.lock_pid is None:
-        execute(conn, "begin")
-    elif not fetch_one(conn, f"begin; select {_IS_HELD_HERE}")[0]:
+    if not fetch_one(conn, f"select {_IS_HELD_HERE}")[0]:
         raise UsageError(
             "this session of the database does not hold the run lock any more: a pooler in transaction mode "
             "(such as pgbouncer) changes sessions; connect to the server itself, or to a pool in session mode"
@@ -225,11 +217,8 @@ _IS_HELD_HERE = f"exists (select from pg_locks where pid = pg_backend_pid() and 
 # The lock counts how often one session takes it, so that a pooler could give it to two runs. The name of the session
 # says since when it has the lock.
 _TAKE = f"""
-    select
-        pg_try_advisory_lock({RUN_LOCK}),
-        pg_backend_pid(),
-        set_config('application_name', to_char(clock_timestamp(), %s), false)
-    where not {_IS_HELD_HERE}
+    select pg_backend_pid(), set_config('application_name', to_char(clock_timestamp(), %s), false)
+    where case when {_IS_HELD_HERE} then false else pg_try_advisory_lock({RUN_LOCK}) end
 """
 # Where a pooler has changed the session, this ends the one that was left with the lock.
 _RELEASE = f"""
@@ -249,29 +238,26 @@ class LockHolder:
     may_load: bool
     now: datetime
 
-    def __str__(self) -> str:
-        if run := self._run():
-            return f"pid {run[1]} on {run[2]} since {run[3]}"
-        return f"a session named {self.application!r}"
-
+    @property
     def _run(self) -> "re.Match[str] | None":
+        """The process, host and time in the name of the session of a run."""
         return re.fullmatch(rf"{APPLICATION} (\d+)@(\S*) (\S+Z)", self.application)
 
-    @property
-    def trouble(self) -> str | None:
-        """The reason why a person has to free the lock; None for a run, which ends by itself."""
-        run = self._run()
-        if not run or not self.may_load:
-            return "which is no run of this program"
-        is_stuck = self.now - datetime.fromisoformat(run[3]) > timedelta(seconds=LONGEST_RUN_SECONDS)
-        return "longer than a run may last" if is_stuck else None
+    def __str__(self) -> str:
+        run = self._run
+        return f"pid {run[1]} on {run[2]} since {run[3]}" if run else f"a session named {self.application!r}"
 
     def error(self) -> LockedError:
         """The error for whoever needs the lock."""
-        if not self.trouble:
+        run, longest = self._run, timedelta(seconds=LONGEST_RUN_SECONDS)
+        if not run or not self.may_load:
+            trouble = "which is no run of this program"
+        elif self.now - datetime.fromisoformat(run[3]) > longest:
+            trouble = "longer than a run may last"
+        else:
             return LockedError(f"another run holds the lock: {self}; wait for it with --wait SECONDS")
         return LockedError(
-            f"the run lock is held by {self}, {self.trouble} (role {self.role}, pid {self.pid} of the server); "
+            f"the run lock is held by {self}, {trouble} (role {self.role}, pid {self.pid} of the server); "
             f"to free it: select pg_terminate_backend({self.pid})",
             needs_person=True,
         )
@@ -284,25 +270,20 @@ def run_lock(conn: Connection, wait_seconds: float) -> Iterator[None]:
     It waits for another run, but not for a session that a person has to end.
     """
     deadline = time.monotonic() + wait_seconds
-    while not (pid := _take_lock(conn)):
-        holder = lock_holder(conn)
-        if holder and (holder.trouble or time.monotonic() >= deadline):
-            raise holder.error()
+    # The time is filled in by the server, whose clock tells how long the lock is held.
+    name = f'"{_name()} "YYYY-MM-DD"T"HH24:MI:SS"Z"'
+    while not (taken := fetch_all(conn, _TAKE, (name,))):
+        error = holder.error() if (holder := lock_holder(conn)) else None
+        if error and (error.needs_person or time.monotonic() >= deadline):
+            raise error
         time.sleep(0.2)
     try:
-        conn.lock_pid = pid
+        conn.lock_pid = taken[0][0]
         yield
     finally:
-        conn.lock_pid = None
+        pid, conn.lock_pid = conn.lock_pid, None
         if not conn.closed:
             fetch_all(conn, _RELEASE, (pid,))
-
-
-def _take_lock(conn: Connection) -> int | None:
-    """Tries to take the lock; returns the process of the server that has it then."""
-    # The time is filled in by the server, whose clock tells how long the lock is held.
-    pattern = f'"{_name()} "YYYY-MM-DD"T"HH24:MI:SS"Z"'
-    return next((pid for is_taken, pid, _ in fetch_all(conn, _TAKE, (pattern,)) if is_taken), None)
 
 
 def _name() -> str:
@@ -331,22 +312,20 @@ _LOCAL = re.compile(
 # The tables of the program, and the locks on them that keep no load waiting.
 _TABLES = r"^((history|ops)\.|public\..*_(dimension|fact)$)"
 _HARMLESS = ["AccessShareLock", "ShareUpdateExclusiveLock"]
-_NO_SCHEMA = f"the schema is missing or not this program's; run `{command('init-db')}`"
+_NO_SCHEMA = "the schema is missing or not this program's; run `{init_db}`"
+# The way out of a failure that a person has to mend, by its SQLSTATE.
 _ADVICE = {
+    "42501": "for loads into a schema that is there, its owner can run: grant covid_loader to {user}; "
+    "to create the schema, an administrator can run: grant create on database {database} to {user}; "
+    "grant create on schema public to {user};",
     "42P01": _NO_SCHEMA,
     "3F000": _NO_SCHEMA,
     "25006": "this server only reads; connect to the one that it copies",
 }
 
 
-def _words(error: psycopg2.Error) -> str:
-    """The text of an error without what is in quotes: the name of a host may hold any word."""
-    return re.sub('"[^"]*"', '""', str(error))
-
-
-def _is_busy(error: psycopg2.Error) -> bool:
-    """Whether a server answered that it takes no connection just now."""
-    return bool(_ANSWER.search(_words(error)) and _BUSY.search(_words(error)))
+class _BusyError(DatabaseError):
+    """The server answers that it takes no connection just now."""
 
 
 def holders(conn: Connection, relations: str, harmless: list[str]) -> str:
@@ -357,15 +336,17 @@ def holders(conn: Connection, relations: str, harmless: list[str]) -> str:
 
 def _connection_error(database: config.Database, error: psycopg2.Error) -> EtlError:
     """The error for a connection that was not made: a retry helps unless the server or this machine refuses it."""
-    words = _words(error)
-    answered = _ANSWER.search(words) and not _is_busy(error)
+    # The name of a host may hold any word.
+    words = re.sub('"[^"]*"', '""', str(error))
+    is_answered = _ANSWER.search(words)
     reason = "; ".join(line.strip() for line in _ANSWER.split(str(error))[-1].splitlines() if line.strip())
     shown = make_dsn(**{name: parse_dsn(database.dsn).get(name) for name in ("host", "port", "dbname", "user")})
     failure = f"cannot connect to the database{f' ({shown})' if shown else ''}: {reason}"
-    if answered or _LOCAL.search(words):
-        return UsageError(
-            f"{failure}; check its URL, the PG* variables, and the password (PGPASSWORD_FILE, ~/.pgpass)"
-        )
+    if is_answered and _BUSY.search(words):
+        return _BusyError(f"{failure}; try again later")
+    if is_answered or _LOCAL.search(words):
+        advice = "check its URL, the PG* variables, and the password (PGPASSWORD_FILE, ~/.pgpass)"
+        return UsageError(f"{failure}; {advice}")
     return DatabaseError(f"{failure}; check the address, or try again later")
 
 
@@ -376,22 +357,11 @@ def _own_error(conn: Connection, error: psycopg2.Error) -> EtlError:
         return DatabaseError(f"the connection to the database was lost: {message}")
     if state.startswith(("08", "53", "57P")):
         return DatabaseError(f"the database failed ({state}): {message}")
-    if state == "42501":
-        return UsageError(f"{message}: {_grants(conn)}")
-    if state in _ADVICE:
-        return UsageError(f"{message}: {_ADVICE[state]}")
+    if advice := _ADVICE.get(state):
+        known = {"user": conn.info.user, "database": conn.info.dbname, "init_db": command("init-db")}
+        return UsageError(f"{message}: {advice.format_map(known)}")
     if state in ("55P03", "40P01", "40001", "57014"):
         blocked = BlockedError(f"another session stopped the statement ({state}): {message}")
         blocked.holders = "" if is_in_transaction(conn) else holders(conn, _TABLES, _HARMLESS)
         return blocked
     return StatementError(f"the database refused a statement ({state}): {message}")
-
-
-def _grants(conn: Connection) -> str:
-    """The statements that give the role of the session its rights in this database."""
-    user, database = conn.info.user, conn.info.dbname
-    return (
-        f"for loads into a schema that is there, its owner can run: grant covid_loader to {user}; "
-        f"to create the schema, an administrator can run: grant create on database {database} to {user}; "
-        f"grant create on schema public to {user};"
-    )

@@ -1,8 +1,9 @@
 """The embedded Postgres: one data folder, whose server starts with its first user and stops with its last.
 
-Every process that uses the server holds a shared lock on a file; it needs the lock for itself to start or stop the
-server. Whatever writes to the data folder, initdb or the server with its children, has inherited a lock on a second
-file. The kernel drops the locks of killed processes, so that nothing stale is ever left.
+Every process that uses the server holds a shared lock on a file; who gets that lock for itself alone is the last one,
+and stops the server. Whatever writes to the data folder, initdb or the server with its children, has inherited a lock
+on a second file; who gets that one may start the server. The kernel drops the locks of killed processes, so that
+nothing stale is ever left.
 """
 
 import fcntl
@@ -16,17 +17,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 import psycopg2
-from psycopg2.errors import DuplicateDatabase
+from psycopg2.errors import DuplicateDatabase, UniqueViolation
 
 from etl.ending import when_forced
 from etl.errors import DatabaseError, UsageError, as_usage_error
+from etl.files import lock
 from etl.logs import log
 
 DATABASE = "covid_tracking"
@@ -44,36 +45,29 @@ TEMPORARY = Path("/tmp")  # noqa: S108 (the folder in it has to be our own)
 PATIENCE_SECONDS, CONNECT_SECONDS, POLL_SECONDS = 60, 5, 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Binaries:
-    """The programs of one Postgres installation, of one major version."""
-
-    folder: Path
-    version: int
-
-
-def installed_binaries(*, as_root: bool) -> list[Binaries]:
-    """The Postgres servers of this machine, the preferred one first.
+def installed_binaries(*, as_root: bool) -> dict[int, Path]:
+    """The folders of the Postgres servers of this machine, by their major version, the preferred one first.
 
     Root prefers the system's own, which an unprivileged account can read where they lie.
     """
     # Importing the package would take 0.1 s.
     package = find_spec(PACKAGE)
-    packaged = _binaries_below(Path(package.origin).parent, "pginstall") if package and package.origin else []
+    packaged = _binaries_below(Path(package.origin).parent, "pginstall") if package and package.origin else {}
     system = _binaries_below(SYSTEM_SERVERS, "")
-    return system + packaged if as_root else packaged + system
+    preferred, others = (system, packaged) if as_root else (packaged, system)
+    return preferred | {version: others[version] for version in others if version not in preferred}
 
 
-def _binaries_below(folder: Path, prefix: str) -> list[Binaries]:
-    """The installations in the folders `<prefix><version>/bin`, the newest first."""
-    programs = folder.glob(f"{prefix}[0-9]*/bin/initdb")
-    found = [Binaries(program.parent, int(program.parts[-3].removeprefix(prefix))) for program in programs]
-    return sorted(found, key=lambda binaries: -binaries.version)
+def _binaries_below(folder: Path, prefix: str) -> dict[int, Path]:
+    """The folders `<prefix><version>/bin` with a server in them by version, the newest first."""
+    programs = folder.glob(f"{prefix}[1-9][0-9]/bin/initdb")
+    found = {int(program.parts[-3].removeprefix(prefix)): program.parent for program in programs}
+    return dict(sorted(found.items(), reverse=True))
 
 
 def psql_program() -> str | None:
     """A psql to run: the one on PATH, which speaks TLS, else the embedded server's."""
-    packaged = (str(binaries.folder / "psql") for binaries in installed_binaries(as_root=False))
+    packaged = (str(folder / "psql") for folder in installed_binaries(as_root=False).values())
     return shutil.which("psql") or next(packaged, None)
 
 
@@ -92,35 +86,16 @@ def running(home: Path, **settings: str) -> Iterator[str]:
             # A signal, which comes once, may cut one of them off.
             for _ in range(2):
                 stack.callback(_leave, embedded, users)
-            _enter(embedded, users)
-        yield embedded.dsn
-
-
-def _enter(embedded: "_Embedded", users: IO[bytes]) -> None:
-    """Takes the shared lock on a running server, which this process starts if it is the first."""
-    for _ in _patiently():
-        if _try_exclusive(users):
+            # It waits for another process that stops the server just now.
+            fcntl.flock(users, fcntl.LOCK_SH)
             embedded.start()
-        fcntl.flock(users, fcntl.LOCK_SH)
-        # Another process may have stopped the server just before.
-        if embedded.is_alive():
-            return
-        fcntl.flock(users, fcntl.LOCK_UN)
-    raise DatabaseError(f"the embedded server in {embedded.home} has died under another command: end that one")
+        yield embedded.dsn
 
 
 def _leave(embedded: "_Embedded", users: IO[bytes], *, at_once: bool = False) -> None:
     """Stops the server if no other process holds the lock."""
-    if _try_exclusive(users):
+    if lock(users.fileno()):
         embedded.stop(at_once=at_once)
-
-
-def _try_exclusive(lock: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _patiently(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
@@ -164,28 +139,29 @@ class _Embedded:
     def start(self) -> None:
         """Starts the server unless it runs, and makes its data folder and its database if they are missing.
 
-        A killed command may have left a server behind, or the remains of one: they are used, or waited for.
+        Another process may be starting it, or have left a server or the remains of one when it was killed: they are
+        used, or waited for.
         """
         is_launched = False
         for _ in _patiently():
             if self._answers():
                 return
-            with self._data_lock() as lock:
-                if lock and is_launched:
+            with self._data_lock() as held:
+                if held and is_launched:
                     raise DatabaseError(self._failure("postgres"))
-                if lock:
-                    self._launch(lock)
+                if held:
+                    self._launch(held)
                     is_launched = True
         raise DatabaseError(f"the embedded server in {self.home} does not answer; more in {self.log_file}")
 
     def _answers(self) -> bool:
-        """Whether the server can be used; makes the database in it."""
+        """Whether the server can be used; makes the database in it, unless another process does or has done so."""
         try:
             connection = psycopg2.connect(self.dsn, dbname="postgres", connect_timeout=CONNECT_SECONDS)
         except psycopg2.OperationalError:
             return False
         try:
-            with closing(connection), suppress(DuplicateDatabase):
+            with closing(connection), suppress(DuplicateDatabase, UniqueViolation):
                 connection.autocommit = True
                 connection.cursor().execute(f"create database {DATABASE}")
         except psycopg2.Error as error:
@@ -195,10 +171,10 @@ class _Embedded:
     @contextmanager
     def _data_lock(self) -> Iterator[IO[bytes] | None]:
         """The lock on the data folder, to be inherited by what writes to it; None while anything does."""
-        with (self.home / "postgres.lock").open("ab") as lock:
-            yield lock if _try_exclusive(lock) else None
+        with (self.home / "postgres.lock").open("ab") as file:
+            yield file if lock(file.fileno()) else None
 
-    def _launch(self, lock: IO[bytes]) -> None:
+    def _launch(self, held: IO[bytes]) -> None:
         """Starts the server, after initdb where there is no data yet."""
         if self.account and not self._can_enter(self.home):
             raise UsageError(
@@ -207,7 +183,7 @@ class _Embedded:
             )
         self._make_folder(self.socket_folder)
         if not (self.data / "PG_VERSION").exists():
-            self._make_data(lock)
+            self._make_data(held)
         command = [str(self._programs / "postgres"), "-D", str(self.data)]
         command += [f"--{name}={value}" for name, value in self.settings.items()]
         self._refuse_foreign(self.data)
@@ -215,16 +191,16 @@ class _Embedded:
         for left in (self.data / "postmaster.pid", self.socket_folder / f".s.PGSQL.{self.settings['port']}.lock"):
             left.unlink(missing_ok=True)
         # The shell leaves the server behind.
-        self._call("sh", "-c", '"$0" "$@" &', *command, held=lock)
+        self._call("sh", "-c", '"$0" "$@" &', *command, held=held)
 
-    def _make_data(self, lock: IO[bytes]) -> None:
+    def _make_data(self, held: IO[bytes]) -> None:
         """Makes the data folder under another name, since initdb may be interrupted."""
         log.info("embedded server created", extra={"folder": str(self.data)})
         partial = self.home / "postgres.partial"
         shutil.rmtree(partial, ignore_errors=True)
         self._make_folder(partial)
         command = [str(self._programs / "initdb"), "--pgdata", str(partial), "--username", SUPERUSER]
-        code = self._call(*command, "--auth", "trust", "--encoding", "UTF8", "--no-locale", held=lock)
+        code = self._call(*command, "--auth", "trust", "--encoding", "UTF8", "--no-locale", held=held)
         if code:
             # A signal kills it; all else is a matter of this machine.
             raise (DatabaseError if code < 0 else UsageError)(self._failure("initdb"))
@@ -255,19 +231,14 @@ class _Embedded:
         # The server may be about to write the file with its process id, or be frozen.
         tell = f'read pid <"$0" && kill -{"QUIT" if at_once else "INT"} "$pid" && kill -CONT "$pid"'
         for _ in _patiently(0.5 if at_once else PATIENCE_SECONDS):
-            if not self.is_alive():
-                break
+            with self._data_lock() as held:
+                if held:
+                    break
             self._call("sh", "-c", tell, str(self.data / "postmaster.pid"))
         else:
             log.warning("embedded server not stopped", extra={"folder": str(self.home)})
-        if self.socket_folder.parent != self.home:
-            with suppress(OSError):
-                self.socket_folder.rmdir()
-
-    def is_alive(self) -> bool:
-        """Whether the server runs, or anything else writes to the data folder."""
-        with self._data_lock() as lock:
-            return lock is None
+        with suppress(OSError):
+            self.socket_folder.rmdir()
 
     def _can_enter(self, folder: Path) -> bool:
         """Whether the server's account gets into a folder."""
@@ -305,31 +276,28 @@ class _Embedded:
     def _programs(self) -> Path:
         """The folder of the programs: of the data's own version, or for new data the preferred ones."""
         version_file = self.data / "PG_VERSION"
-        version = int(version_file.read_text()) if version_file.exists() else self.installed[0].version
-        for binaries in self.installed:
-            if binaries.version == version:
-                return self._reachable(binaries)
+        version = int(version_file.read_text()) if version_file.exists() else next(iter(self.installed))
+        if folder := self.installed.get(version):
+            return self._reachable(folder, version)
         raise UsageError(
             f"the embedded data in {self.data} is of PostgreSQL {version}, whose server is not installed here "
-            f"(found: {', '.join(str(binaries.version) for binaries in self.installed)}); install it, "
-            "or set COVID_ETL_HOME to another folder"
+            f"(found: {', '.join(map(str, self.installed))}); install it, or set COVID_ETL_HOME to another folder"
         )
 
-    def _reachable(self, binaries: Binaries) -> Path:
+    def _reachable(self, folder: Path, version: int) -> Path:
         """The folder where the server's account can run the programs: a copy, if they lie in a private folder."""
-        if not self.account or self._can_enter(binaries.folder):
-            return binaries.folder
-        site = binaries.folder.parents[2]
-        copy = self.home / f"postgresql-{binaries.version}"
+        if not self.account or self._can_enter(folder):
+            return folder
+        site, copy = folder.parents[2], self.home / f"postgresql-{version}"
         if not copy.exists():
             partial = copy.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             # The programs find their libraries by the path between the two folders.
-            for part in (binaries.folder.parent, site / f"{PACKAGE}.libs"):
+            for part in (folder.parent, site / f"{PACKAGE}.libs"):
                 shutil.copytree(part, partial / part.relative_to(site), symlinks=True)
             partial.chmod(0o755)
             partial.rename(copy)
-        return copy / binaries.folder.relative_to(site)
+        return copy / folder.relative_to(site)
 
 
 def _server_account() -> pwd.struct_passwd:

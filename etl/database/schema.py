@@ -5,9 +5,6 @@ one set, which is dropped and made again as a whole when one of them or the tabl
 """
 
 import hashlib
-from itertools import chain
-
-from psycopg2 import sql
 
 from etl.config import command
 from etl.database.connection import SQL, Connection, execute, fetch_all, fetch_one, holders, read_sql, transaction
@@ -20,7 +17,11 @@ VIEW_LOCK_TIMEOUT, VIEW_TRIES = "2s", 10
 
 def tables() -> dict[str, str]:
     """The files that make the tables: their text by their name below `sql/`, in the order in which they apply."""
-    paths = chain.from_iterable(sorted((SQL / folder).glob("*.sql")) for folder in ("ddl", "migrations"))
+    return _texts("ddl") | _texts("migrations")
+
+
+def _texts(folder: str) -> dict[str, str]:
+    paths = sorted((SQL / folder).glob("*.sql"))
     return {str(path.relative_to(SQL)): path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -34,9 +35,9 @@ def upgrade(conn: Connection) -> list[str]:
     for name in waiting:
         _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})
-    texts = [path.read_text(encoding="utf-8") for path in sorted((SQL / VIEWS).glob("*.sql"))]
-    checksum = _checksum("\n".join([*shipped.values(), *texts]))
-    if applied.get(VIEWS) == checksum or not _remake_views(conn, texts, checksum):
+    views = "\n".join(_texts(VIEWS).values())
+    checksum = _checksum("\n".join([*shipped.values(), views]))
+    if applied.get(VIEWS) == checksum or not _remake_views(conn, views, checksum):
         return waiting
     return [*waiting, VIEWS]
 
@@ -80,12 +81,11 @@ def _apply(conn: Connection, name: str, text: str) -> None:
 
 
 def _record(conn: Connection, name: str, checksum: str, objects: list[str]) -> None:
-    execute(
-        conn,
-        "insert into ops.migration (file, checksum, objects) values (%s, %s, %s) on conflict (file) do update"
-        " set checksum = excluded.checksum, objects = excluded.objects, applied_at = excluded.applied_at",
-        (name, checksum, objects),
-    )
+    query = """
+        insert into ops.migration (file, checksum, objects) values (%s, %s, %s) on conflict (file) do update
+        set checksum = excluded.checksum, objects = excluded.objects, applied_at = excluded.applied_at
+    """
+    execute(conn, query, (name, checksum, objects))
 
 
 def _checksum(text: str) -> str:
@@ -95,22 +95,20 @@ def _checksum(text: str) -> str:
 # --- views ---
 
 
-def _remake_views(conn: Connection, texts: list[str], checksum: str) -> bool:
+def _remake_views(conn: Connection, views: str, checksum: str) -> bool:
     """Makes the set of views anew, or warns why it stays as it was; returns whether it was made."""
     failure: EtlError | None = None
     for _ in range(VIEW_TRIES):
         try:
             with transaction(conn):
-                execute(conn, sql.SQL("set local lock_timeout = {}").format(sql.Literal(VIEW_LOCK_TIMEOUT)))
-                _make_views(conn, texts, checksum)
-        except BlockedError as error:
-            error.holders = holders(conn, r"^mart\.", [])
-            failure = error
-        except (StatementError, UsageError) as error:
-            failure = error
-            break
-        else:
+                execute(conn, "select set_config('lock_timeout', %s, true)", (VIEW_LOCK_TIMEOUT,))
+                _make_views(conn, views, checksum)
             return True
+        except (BlockedError, StatementError, UsageError) as error:
+            failure = error
+            if not isinstance(error, BlockedError):
+                break
+            error.holders = holders(conn, r"^mart\.", [])
     hanging = fetch_all(conn, read_sql("schema/hanging.sql"), {"objects": _objects(conn)})
     fields = {"reason": str(failure), "advice": f"run {command('init-db')} when nobody reads them"}
     if hanging:
@@ -123,7 +121,7 @@ def _remake_views(conn: Connection, texts: list[str], checksum: str) -> bool:
     return False
 
 
-def _make_views(conn: Connection, texts: list[str], checksum: str) -> None:
+def _make_views(conn: Connection, views: str, checksum: str) -> None:
     """Drops the objects of the old set, the last one first, makes those of the new one, and restores the grants.
 
     A view that somebody else has made in the same schema stays.
@@ -133,8 +131,7 @@ def _make_views(conn: Connection, texts: list[str], checksum: str) -> None:
     grants = fetch_all(conn, read_sql("schema/grants.sql"), {"objects": old})
     for described in reversed(old):
         execute(conn, f"drop {described}")
-    for text in texts:
-        execute(conn, text)
+    execute(conn, views)
     new = [described for described in _described(conn) if described in old or described not in there]
     for described, statement in grants:
         if described in new:

@@ -43,9 +43,10 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
         url = api if spec == API else spec.rstrip("/")
         return HttpSource(url, API if url == api else without_password(url), jobs)
     folder = Path(unquote(urlsplit(spec).path) if spec.startswith("file://") else spec).expanduser()
-    if not folder.is_dir():
+    if not any((folder / name).is_dir() for name in ("us", "states")):
         raise UsageError(
-            f"--source {shown(spec)!r} is neither auto, api, snapshot, a URL, nor a directory that is there"
+            f"--source {shown(spec)!r} is neither auto, api, snapshot, a URL, nor a directory with us/daily.json and "
+            f"states/CODE/daily.json (or .json.gz); to make such a directory: {config.command('mirror DIR')}"
         )
     return DirectorySource(folder, str(folder.resolve()))
 
@@ -64,16 +65,12 @@ def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str | 
 def _probe(api: str) -> str | None:
     """The reason why the API is gone, from one GET without retries; None if it is there or only busy."""
     from etl.extract.http import BusyError, HttpSource
-    from etl.extract.session import within
-
-    def ask() -> None:
-        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
-        msgspec.json.decode(received.body, type=_Probe)
 
     try:
-        within(PROBE_SECONDS[1], ask)
+        received = HttpSource(api, API, 1, PROBE_SECONDS).ask(PROBE_ADDRESS)
+        msgspec.json.decode(received.body, type=_Probe)
     except BusyError:
         return None
-    except (Missing, DocumentError, TimeoutError, *DECODING_ERRORS) as error:
+    except (Missing, DocumentError, *DECODING_ERRORS) as error:
         return str(error)
     return None

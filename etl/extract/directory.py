@@ -1,18 +1,17 @@
 """A source of files: a directory in the layout of the API."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
 
 from etl.errors import DocumentError
-from etl.extract import source
-from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, Missing, Received, Validators, take_in
+from etl.extract.source import DECODING_ERRORS, NOTHING_KNOWN, PART, Missing, Received, Validators, take_in
 from etl.transform.locations import history_of
 
 
-class Dated(msgspec.Struct):
+class _Dated(msgspec.Struct):
     """A report, of which only the day is read."""
 
     date: str
@@ -37,15 +36,16 @@ class DirectorySource:
     def fetch(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:  # noqa: ARG002 (files have none)
         """The document at an address; a single day without a file has its history's `meta` and its row."""
         try:
-            return self._read(address)
+            return self.read(address)
         except Missing:
             history, day = history_of(address)
             meta, rows = self.history(history) if day else (b"", {})
             if day in rows:
-                return take_in(b'{"meta":%b,"data":%b}' % (meta, rows[day]), packed=False)
+                return take_in([b'{"meta":%b,"data":%b}' % (meta, rows[day])], packed=False)
             raise
 
-    def _read(self, address: str) -> Received:
+    def read(self, address: str) -> Received:
+        """The document that has a file of its own; raises as `fetch` does."""
         path = self.folder / address
         try:
             file = path if path.exists() else path.with_name(f"{path.name}.gz")
@@ -54,19 +54,14 @@ class DirectorySource:
             # A pipe, or a device, would keep its reader waiting.
             if not file.is_file():
                 raise DocumentError("is no regular file")
-            return take_in(_content(file), packed=file is not path)
+            with file.open("rb") as opened:
+                return take_in(iter(partial(opened.read, PART), b""), packed=file is not path)
         except OSError as error:
             raise DocumentError(f"cannot be read: {error.strerror}") from error
 
     def _cut_into_days(self, history: str) -> tuple[bytes, dict[str, bytes]]:
         try:
-            whole = msgspec.json.decode(self._read(history).body, type=_History)
-            return bytes(whole.meta), {msgspec.json.decode(row, type=Dated).date: bytes(row) for row in whole.data}
+            whole = msgspec.json.decode(self.read(history).body, type=_History)
+            return bytes(whole.meta), {msgspec.json.decode(row, type=_Dated).date: bytes(row) for row in whole.data}
         except DECODING_ERRORS as error:
             raise DocumentError(f"{history} has no days to cut: {error}") from error
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, or enough of them to see that it is too large."""
-    with path.open("rb") as file:
-        return file.read(source.LARGEST_DOCUMENT + 1)

@@ -1,19 +1,32 @@
-"""A source over HTTP: the API, or a copy of it in the API's layout."""
+"""A source over HTTP, the API or a copy of it, and the requests of the program.
 
+`requests` limits the time between two bytes, and reads the body of a redirect to its end: a server that sends a byte
+now and then, or bytes without end, would never let it go.
+"""
+
+import http.client
+import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from etl.errors import DocumentError
+from etl import __version__, config
+from etl.errors import DocumentError, as_usage_error
 from etl.extract import source
-from etl.extract.session import REQUEST_ERRORS, Session
-from etl.extract.source import NOTHING_KNOWN, Intake, Missing, NotModified, Received, TransientError, Validators
+from etl.extract.source import NOTHING_KNOWN, Missing, NotModified, Received, TransientError, Validators, take_in
 from etl.logs import log
+
+T = TypeVar("T")
 
 # The limits to connect, and for the whole of a request.
 REQUEST_SECONDS = (10.0, 60.0)
@@ -21,7 +34,73 @@ ATTEMPTS = 5
 BACKOFF_SECONDS = 0.5
 LONGEST_RETRY_AFTER = 60.0
 BUSY_STATUSES = (429, 500, 502, 503, 504)
-CHUNK = 64 * 1024
+MOST_REDIRECTS = 5
+USER_AGENT = f"{config.PROGRAM}/{__version__} (+https://covidtracking.com/data/api)"
+# Everything that a server can bring about; `requests` lets some of urllib3's and http.client's errors through. A
+# certificate file that is missing here raises a plain OSError, which a person has to mend.
+REQUEST_ERRORS = (requests.RequestException, HTTPError, http.client.HTTPException, ValueError)
+
+# The program logs each try of a request itself; urllib3 logs malformed headers with a traceback, and goes on.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """The result of a call, or what it raises; after so many seconds `TimeoutError`, and its thread is left behind.
+
+    Nothing else ends every request in time: the search for the address of a host knows no limit, and a server may
+    send one byte after the other.
+    """
+    future: Future[T] = Future()
+
+    def settle() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    with as_usage_error("no thread can be started", "lower --jobs", RuntimeError):
+        threading.Thread(target=settle, daemon=True).start()
+    return future.result(seconds)
+
+
+class Session(requests.Session):
+    """A session of `requests`, used by many threads at once."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = USER_AGENT
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, HTTPAdapter(pool_maxsize=jobs))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, so that `requests` follows no redirect: it would read the whole body first."""
+
+    @contextmanager
+    def ask(
+        self, url: str, seconds: tuple[float, float], headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Iterator[requests.Response]:
+        """The response to a GET, or with a body to a POST; the response's own body is not read yet.
+
+        `seconds` limits connecting, and the time between two bytes. Raises one of `REQUEST_ERRORS`.
+        """
+        method = "POST" if body else "GET"
+        for _ in range(MOST_REDIRECTS + 1):
+            with self.request(method, url, data=body, stream=True, timeout=seconds, headers=headers) as response:
+                if not response.is_redirect:
+                    yield response
+                    return
+                url = _target(url, response.headers["Location"])
+        raise requests.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects")
+
+
+def _target(url: str, location: str) -> str:
+    """The address that a redirect leads to; raises `ValueError` if it is malformed, or less safe than `url`."""
+    # http.client reads headers as Latin-1, but an address in them is UTF-8.
+    target = urljoin(url, location.encode("latin-1").decode())
+    scheme = urlsplit(target).scheme
+    if scheme != "https" and scheme != urlsplit(url).scheme:
+        raise requests.exceptions.InvalidSchema(f"redirected from {urlsplit(url).scheme} to {scheme[:20]!r}")
+    return target
 
 
 class BusyError(TransientError):
@@ -41,29 +120,28 @@ class Patience:
         self._jobs, self._lock = jobs, threading.Lock()
         self._lost = self._waited = self._waiting_until = 0.0
 
-    @property
-    def left(self) -> float:
-        """The seconds that a request may take."""
-        return max(self.LONGEST - self._lost / self._jobs, self.MOMENT * self._jobs)
-
-    def lose(self, seconds: float) -> None:
-        """Notes the time of a request that failed."""
-        with self._lock:
-            self._lost += seconds
-
-    def restore(self) -> None:
-        """Notes an answer."""
-        self._lost = 0.0
+    @contextmanager
+    def request(self) -> Iterator[float]:
+        """The seconds that a request in the block may take; its time is lost if it ends in a `DocumentError`."""
+        started, is_answered = time.monotonic(), True
+        try:
+            yield max(self.LONGEST - self._lost / self._jobs, self.MOMENT * self._jobs)
+        except DocumentError:
+            is_answered = False
+            raise
+        finally:
+            with self._lock:
+                self._lost = 0.0 if is_answered else self._lost + time.monotonic() - started
 
     def wait(self, seconds: float) -> bool:
         """Waits before another attempt, if in all of the run so much waiting is left; threads may wait together."""
         now = time.monotonic()
         with self._lock:
-            waited = self._waited + max(0.0, now + seconds - max(now, self._waiting_until))
+            until = max(self._waiting_until, now + seconds)
+            waited = self._waited + until - max(self._waiting_until, now)
             if waited > self.LONGEST or self._lost >= self.LONGEST * self._jobs:
                 return False
-            self._waited, self._lost = waited, self._lost + seconds
-            self._waiting_until = max(self._waiting_until, now + seconds)
+            self._waited, self._waiting_until, self._lost = waited, until, self._lost + seconds
         time.sleep(seconds)
         return True
 
@@ -105,37 +183,34 @@ class HttpSource:
 
     def ask(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
         """GETs a document once; raises as `fetch` does, and `TransientError` where another attempt may help."""
-        started = time.monotonic()
-        connecting, whole = self._seconds[0], min(self._seconds[1], self._patience.left)
+        with self._patience.request() as longest:
+            seconds = min(self._seconds[1], longest)
+            try:
+                return within(seconds, lambda: self._get(address, known, time.monotonic() + seconds))
+            except TimeoutError as error:
+                raise DocumentError(f"not complete after {seconds:.3g} s") from error
+
+    def _get(self, address: str, known: Validators, deadline: float) -> Received:
+        """The answer; nobody waits for it after the deadline, a time of `time.monotonic()`."""
+        url = f"{self._base}/{address}{self._query}"
+        # A request that nobody waits for ends with the silence of the server, too.
+        seconds = (self._seconds[0], sum(self._seconds))
         try:
-            with self._session.ask(
-                f"{self._base}/{address}{self._query}", (connecting, whole), known.headers
-            ) as response:
+            with self._session.ask(url, seconds, known.headers) as response:
                 self._connected = True
                 _check_status(response, known)
-                received = _receive(response)
-        except (Missing, NotModified):
-            self._patience.restore()
-            raise
-        except (DocumentError, *REQUEST_ERRORS) as error:
-            lost = time.monotonic() - started
-            self._patience.lose(lost)
-            if isinstance(error, DocumentError):
-                raise
-            raise self._failure(error, f"not complete after {whole:.3g} s" if lost >= whole else "") from error
-        self._patience.restore()
-        return received
+                headers, parts = response.headers, _parts(response, deadline)
+                is_packed = headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
+                return take_in(parts, packed=is_packed, validators=Validators.of(headers))
+        except REQUEST_ERRORS as error:
+            raise self._failure(error) from error
 
-    def _failure(self, error: Exception, timeout: str) -> DocumentError:
+    def _failure(self, error: Exception) -> DocumentError:
         """The error for a failed request, or for a body that broke off; notes whether the host was reached."""
         causes = list(_causes(error))
         if not any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes):
             self._connected = True
-            if timeout:
-                return DocumentError(timeout)
-        # A server's own words may hold control characters, of which a log and the database take not every one.
-        words = "".join(letter if letter.isprintable() else " " for letter in str(causes[-1])).split()
-        reason = " ".join(words) or type(causes[-1]).__name__
+        reason = " ".join(str(causes[-1]).split()) or type(causes[-1]).__name__
         if isinstance(error, HTTPError):
             return TransientError(f"cut off: {reason}")
         return TransientError(reason) if isinstance(error, requests.ConnectionError) else DocumentError(reason)
@@ -167,12 +242,12 @@ def retry_after(header: str) -> float | None:
     return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
-def _receive(response: requests.Response) -> Received:
-    """Reads the body as sent, within the limits of size, which decoding by `requests` would not keep."""
-    intake = Intake(packed=response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"))
-    while chunk := response.raw.read1(CHUNK, decode_content=False):
-        intake.add(chunk)
-    return intake.received(Validators.of(response.headers))
+def _parts(response: requests.Response, deadline: float) -> Iterator[bytes]:
+    """The body as sent, in parts; decoding by `requests` would know no limits of size."""
+    while part := response.raw.read1(source.PART, decode_content=False):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        yield part
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,28 +55,29 @@ class Mirror:
         Raises `SourceError` if `states.json`, which names the states, cannot be had.
         """
         try:
-            self._save_all([ADDRESS])
-            histories = {code: address_of(code) for code in self._codes()}
-            self._save_all(list(histories.values()))
-            if single_days:
-                days = {code: self._days(history) for code, history in histories.items()}
-                self._save_all([address_of(code, day) for code in days for day in days[code]])
+            with ThreadPoolExecutor(self.jobs) as executor:
+                for addresses in self._rounds(single_days=single_days):
+                    total = self.counts.total() + len(addresses)
+                    for saved in executor.map(self._save, addresses):
+                        self.counts[saved] += 1
+                        self.progress(self.counts.total(), total, 0)
         finally:
             if self._entries:
                 self._write(MANIFEST, msgspec.json.encode(self._entries, order="sorted"))
 
-    def _save_all(self, addresses: list[str]) -> None:
-        total = self.counts.total() + len(addresses)
-        with ThreadPoolExecutor(self.jobs) as executor:
-            for saved in executor.map(self._save, addresses):
-                self.counts[saved] += 1
-                self.progress(self.counts.total(), total, 0)
+    def _rounds(self, *, single_days: bool) -> Iterator[list[str]]:
+        """The addresses to save, in rounds: the documents of one name those of the next."""
+        yield [ADDRESS]
+        histories = {code: address_of(code) for code in self._codes()}
+        yield list(histories.values())
+        if single_days:
+            yield [address_of(code, day) for code, history in histories.items() for day in self._days(history)]
 
     def _save(self, address: str) -> str:
         """Saves one document; returns the word under which it is counted."""
-        entry = self._entry(address)
+        saved, entry = self._saved_hash(address), self._entries.get(address)
         try:
-            received = self.source.fetch(address, entry or NOTHING_KNOWN)
+            received = self.source.fetch(address, entry if entry and entry.sha256 == saved else NOTHING_KNOWN)
             msgspec.json.decode(received.body, type=_Document)
         except NotModified:
             return "not_modified"
@@ -85,11 +87,11 @@ class Mirror:
             self.failed[address] = str(error)
             log.warning("document failed", extra={"address": address, "reason": str(error)})
             return "failed"
-        same = entry is not None and entry.sha256 == received.sha256
-        if not same:
-            self._write(f"{address}.gz", received.compressed)
         self._entries[address] = Entry(**asdict(received.validators), sha256=received.sha256)
-        return "not_modified" if same else "written"
+        if received.sha256 == saved:
+            return "not_modified"
+        self._write(f"{address}.gz", received.compressed)
+        return "written"
 
     def _write(self, name: str, content: bytes) -> None:
         """Writes a file; raises `UsageError` if a link leads out of the folder, or the disk does not take it."""
@@ -99,13 +101,11 @@ class Mirror:
                 raise OSError("a link leads out of the folder")
             write_atomically(path, content)
 
-    def _entry(self, address: str) -> Entry | None:
-        """The manifest's entry for a file that is still as it was written."""
-        entry = self._entries.get(address)
-        try:
-            return entry if entry and entry.sha256 == self._saved.fetch(address).sha256 else None
-        except (Missing, DocumentError):
-            return None
+    def _saved_hash(self, address: str) -> str | None:
+        """The hash of a saved document; None if its file is not there, or damaged."""
+        with suppress(Missing, DocumentError):
+            return self._saved.read(address).sha256
+        return None
 
     def _codes(self) -> list[str]:
         """The codes of the locations, by the metadata that is saved."""
@@ -123,13 +123,11 @@ class Mirror:
 
     def _days(self, history: str) -> list[str]:
         """The days of a saved history."""
-        try:
+        with suppress(Missing, DocumentError):
             return list(filter(DAY.fullmatch, self._saved.history(history)[1]))
-        except (Missing, DocumentError):
-            return []
+        return []
 
     def _read_manifest(self) -> dict[str, Entry]:
-        try:
+        with suppress(OSError, *DECODING_ERRORS):
             return msgspec.json.decode((self.folder / MANIFEST).read_bytes(), type=dict[str, Entry])
-        except (OSError, *DECODING_ERRORS):
-            return {}
+        return {}

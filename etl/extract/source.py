@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ from etl.errors import DocumentError, UsageError
 LARGEST_DOCUMENT, LARGEST_COMPRESSED = 24 * 2**20, 8 * 2**20
 # A larger body is not kept beside its compressed form, so that four documents under way have less than 64 MB.
 LARGEST_KEPT = 4 * 2**20
+# So many bytes of a body or a file are read at a time.
+PART = 64 * 1024
 # Gzip data is read in pieces of so many bytes, each of which becomes at most a thousand times as large.
 PIECE = 4096
 # zlib's word for gzip data, where it would expect a form of its own.
@@ -60,7 +62,7 @@ class Received:
     @property
     def body(self) -> bytes:
         """The document itself, which is decompressed anew where it is large."""
-        return b"".join(Gunzip().pieces(self.compressed)) if self.kept is None else self.kept
+        return b"".join(gunzip([self.compressed])) if self.kept is None else self.kept
 
 
 class Missing(Exception):
@@ -95,85 +97,59 @@ def without_password(url: str) -> str:
     """The address without user, password and query, as it may be shown; raises `UsageError` if it names no server."""
     try:
         parts = urlsplit(url)
-        named = parts.hostname and parts.port != 0
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
     except ValueError:
-        named = None
-    if not named:
         # The message leaves the address out, which may hold a password anywhere.
-        raise UsageError("the URL of the source names no server: give it as https://HOST[:PORT]/PATH")
+        raise UsageError("the URL of the source names no server: give it as https://HOST[:PORT]/PATH") from None
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-class Gunzip:
-    """Decompresses gzip data of one or more members, however it is cut into parts, in a time that grows with it."""
+def gunzip(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of one or more gzip members, however these are cut into parts, in a time that grows with them.
 
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(GZIP)
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What a part of the data becomes; raises `zlib.error` if it is damaged."""
-        for start in range(0, len(data), PIECE):
-            rest = data[start : start + PIECE]
+    Raises `TransientError` if they are damaged, or if the last one lacks its end.
+    """
+    member = zlib.decompressobj(GZIP)
+    try:
+        for piece in (part[start : start + PIECE] for part in parts for start in range(0, len(part), PIECE)):
+            # Zeros may fill the space behind a member.
+            rest = piece.lstrip(b"\0") if member.eof else piece
             while rest:
-                if self._member.eof:
-                    # Zeros may fill the space behind a member.
-                    if not (rest := rest.lstrip(b"\0")):
-                        break
-                    self._member = zlib.decompressobj(GZIP)
-                yield self._member.decompress(rest)
-                rest = self._member.unused_data
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the last member has its end."""
-        return self._member.eof
+                member = zlib.decompressobj(GZIP) if member.eof else member
+                yield member.decompress(rest)
+                rest = member.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise TransientError(f"damaged gzip: {error}") from error
+    if not member.eof:
+        raise TransientError("cut off within gzip data")
 
 
-class Intake:
-    """Takes in the parts of one document as they come, gzip-compressed or plain, within the limits of size."""
+def take_in(parts: Iterable[bytes], *, packed: bool, validators: Validators = NOTHING_KNOWN) -> Received:
+    """The document that comes in parts, gzip-compressed or plain.
 
-    def __init__(self, *, packed: bool) -> None:
-        self._gunzip = Gunzip() if packed else None
-        # Level 1 takes a tenth of the time of level 9, for twice the size.
-        self._packer = None if packed else zlib.compressobj(1, zlib.DEFLATED, GZIP)
-        self._sha256, self._size = hashlib.sha256(), 0
-        self._compressed, self._body = bytearray(), list[bytes]()
+    Raises `TransientError` if it is damaged, `DocumentError` if it is too large.
+    """
+    compressed, body, sha256, size = bytearray(), list[bytes](), hashlib.sha256(), 0
+    # Level 1 takes a tenth of the time of level 9, for twice the size.
+    packer = zlib.compressobj(1, zlib.DEFLATED, GZIP)
 
-    def add(self, part: bytes) -> None:
-        """Takes in a part; raises `TransientError` if it is damaged, `DocumentError` if it is too much."""
-        try:
-            self._compressed += self._packer.compress(part) if self._packer else part
-            for piece in self._gunzip.pieces(part) if self._gunzip else [part]:
-                self._take(piece)
-        except zlib.error as error:
-            raise TransientError(f"damaged gzip: {error}") from error
+    def noted() -> Iterator[bytes]:
+        for part in parts:
+            compressed.extend(part if packed else packer.compress(part))
+            _check_size(len(compressed), LARGEST_COMPRESSED, " compressed")
+            yield part
 
-    def received(self, validators: Validators = NOTHING_KNOWN) -> Received:
-        """The document, now that all of it has come; raises as `add` does."""
-        if self._packer:
-            self._compressed += self._packer.flush()
-        if self._gunzip and not self._gunzip.is_complete:
-            raise TransientError("cut off within gzip data")
-        _check_size(len(self._compressed), LARGEST_COMPRESSED, " compressed")
-        kept = b"".join(self._body) if self._size <= LARGEST_KEPT else None
-        return Received(bytes(self._compressed), self._sha256.hexdigest(), self._size, validators, kept)
-
-    def _take(self, piece: bytes) -> None:
-        self._size += len(piece)
-        _check_size(self._size, LARGEST_DOCUMENT)
-        _check_size(len(self._compressed), LARGEST_COMPRESSED, " compressed")
-        self._sha256.update(piece)
-        if self._size <= LARGEST_KEPT:
-            self._body.append(piece)
-        else:
-            self._body.clear()
-
-
-def take_in(data: bytes, *, packed: bool) -> Received:
-    """A document that is there as a whole; raises as `Intake` does."""
-    intake = Intake(packed=packed)
-    intake.add(data)
-    return intake.received()
+    for piece in gunzip(noted()) if packed else noted():
+        size += len(piece)
+        _check_size(size, LARGEST_DOCUMENT)
+        sha256.update(piece)
+        if size <= LARGEST_KEPT:
+            body.append(piece)
+    if not packed:
+        compressed += packer.flush()
+    kept = b"".join(body) if size <= LARGEST_KEPT else None
+    return Received(bytes(compressed), sha256.hexdigest(), size, validators, kept)
 
 
 def _check_size(count: int, limit: int, form: str = "") -> None:

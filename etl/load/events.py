@@ -136,7 +136,7 @@ def open_rejections(conn: Connection) -> list[StoredEvent]:
 def stored_document(conn: Connection, document_id: int) -> Received:
     """The bytes of a content, which must not have been pruned."""
     (compressed,) = fetch_one(conn, "select body from ops.document where document_id = %s", (document_id,))
-    return take_in(bytes(compressed), packed=True)
+    return take_in([bytes(compressed)], packed=True)
 
 
 def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:

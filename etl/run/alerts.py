@@ -188,7 +188,7 @@ def ping(heartbeat: str | None, ending: str, body: bytes = b"") -> bool:
         return True
 
     def knock() -> bool:
-        from etl.extract.session import Session
+        from etl.extract.http import Session
 
         address, seconds = heartbeat.rstrip("/") + ending, (3.0, HEARTBEAT_SECONDS)
         with Session() as session, session.ask(address, seconds, JSON, body) as response:
@@ -215,7 +215,7 @@ def deliver(urls: str, title: str, message: str, kind: str = "info") -> bool:
 
 def _is_taken(what: str, seconds: float, send: Callable[[], bool]) -> bool:
     """Whether a message is taken in time; a failure is logged without its text, which may hold an address."""
-    from etl.extract.session import within
+    from etl.extract.http import within
 
     try:
         if within(seconds, send):

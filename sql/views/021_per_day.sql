@@ -144,7 +144,7 @@ begin
             shown || '_as_of', shown,
             regexp_replace(
                 pg_get_viewdef(format('mart.%I', shown)::regclass),
-                'mart\.(daily_summary|new_per_day) ', format('mart.\1_as_of(%I.at) ', shown || '_as_of'), 'g'
+                'mart[.](daily_summary|new_per_day) ', format(E'mart.\\1_as_of(%I.at) ', shown || '_as_of'), 'g'
             )
         );
         execute format(

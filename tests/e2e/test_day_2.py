@@ -65,7 +65,7 @@ def rows(dsn: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_an_embedded_database_moves_to_a_server(server_dsn: str, home: Path, tmp_path: Path) -> None:
-    programs = installed_binaries(as_root=os.geteuid() == 0)[0].folder
+    programs = next(iter(installed_binaries(as_root=os.geteuid() == 0).values()))
     require((programs / "pg_dump").exists(), "no pg_dump of the embedded server's version here")
     save, restore = blocks("From the embedded database to a server", "sh")
     (roles,) = blocks("From the embedded database to a server", "sql")

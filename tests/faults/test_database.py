@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -107,6 +108,20 @@ def test_settings_of_the_database_change_no_result(
     assert star(dsn) == expected
     assert strange("check").returncode == 0
     assert json.loads(strange("status", "--json").stdout)["last_success"].endswith("Z")
+
+
+def test_a_backslash_is_a_backslash_whatever_the_database_takes_it_for(dsn: str) -> None:
+    with administrator(dsn) as cursor:
+        cursor.execute(f"alter database {parse_dsn(dsn)['dbname']} set standard_conforming_strings = off")
+    text = "a\\b\\\\'c\\n"
+    with session(dsn) as conn:
+        assert fetch_one(conn, "show standard_conforming_strings") == ("off",)
+        assert fetch_one(conn, "select %s, %s", (text, [text])) == (text, [text])
+
+
+def test_no_file_of_ours_depends_on_what_a_backslash_means() -> None:
+    files = [path for path in database.SQL.rglob("*.sql") if "examples" not in path.parts]
+    assert [path.name for path in files if "\\" in re.sub("E'[^']*'", "", path.read_text())] == []
 
 
 def test_no_name_that_somebody_plants_is_ours(dsn: str, tmp_path: Path) -> None:

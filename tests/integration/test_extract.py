@@ -317,15 +317,15 @@ def test_a_document_that_grows_too_large_is_refused(api: Api, monkeypatch: pytes
 
 def test_a_document_may_have_24_mib(api: Api) -> None:
     largest = b" " * (24 * 2**20)
-    assert len(take_in(gzip.compress(largest, 1), packed=True).body) == len(largest)
+    assert len(take_in([gzip.compress(largest, 1)], packed=True).body) == len(largest)
     with pytest.raises(DocumentError, match="^larger than 25165824 bytes$"):
-        take_in(gzip.compress(largest + b" ", 1), packed=True)
+        take_in([gzip.compress(largest + b" ", 1)], packed=True)
 
 
 def test_gzip_of_very_many_members_takes_no_more_time_than_it_has_members() -> None:
     def seconds(members: int) -> float:
         started = time.process_time()
-        assert take_in(gzip.compress(b"") * members, packed=True).body == b""
+        assert take_in([gzip.compress(b"") * members], packed=True).body == b""
         return time.process_time() - started
 
     assert seconds(40_000) < 40 * seconds(4_000)
@@ -349,6 +349,17 @@ def test_a_server_that_hangs_is_given_up_and_not_asked_again(sent: bytes) -> Non
         with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
             HttpSource(server.url, "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
         assert server.connections == 1
+
+
+def test_a_search_for_an_address_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No server of names that hangs can be set for one process.
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(10) and [])
+    started = time.monotonic()
+    with pytest.raises(DocumentError, match=r"^not complete after 0\.2 s$"):
+        HttpSource("http://slow.invalid", "test", 1, seconds=(1, 0.2)).fetch(ADDRESS)
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 # --- failures of one document, and of the source ---
@@ -486,6 +497,7 @@ def test_a_history_without_days_is_a_failure(tmp_path: Path) -> None:
 
 def test_sources_are_named(tmp_path: Path, api: Api) -> None:
     environ = {"COVID_ETL_API_URL": f"{api.url}/"}
+    (tmp_path / "us").mkdir()
     assert open_source("snapshot", environ, 1).name == "snapshot"
     assert open_source("api", environ, 1).name == "api"
     assert open_source(api.url, environ, 1).name == "api"
@@ -494,9 +506,15 @@ def test_sources_are_named(tmp_path: Path, api: Api) -> None:
     assert open_source(f"file://{tmp_path}", environ, 1).name == str(tmp_path.resolve())
 
 
-def test_a_source_that_is_nothing_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neither auto, api, snapshot, a URL, nor a directory"):
-        open_source(str(tmp_path / "nothing"), {}, 1)
+@pytest.mark.parametrize("name", ["nothing", "files"])
+def test_a_source_that_is_no_mirror_is_a_usage_error_that_says_how_to_make_one(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "files/readme.txt", b"no mirror")
+    expected = (
+        r"files' is neither auto, api, snapshot, a URL, nor a directory with us/daily\.json and states/CODE/daily\.json "
+        r"\(or \.json\.gz\); to make such a directory: main\.py mirror DIR$"
+    ).replace("files", name)
+    with pytest.raises(UsageError, match=expected):
+        open_source(str(tmp_path / name), {}, 1)
 
 
 def choice(api: Api, *, loaded_from_api: bool = False) -> str | None:

@@ -120,7 +120,8 @@ def test_a_manifest_that_cannot_be_read_is_made_again(small: Api, tmp_path: Path
     mirror(small, tmp_path)
     written = (tmp_path / MANIFEST).read_bytes()
     (tmp_path / MANIFEST).write_bytes(manifest)
-    assert mirror(small, tmp_path).counts == {"written": 3}
+    assert mirror(small, tmp_path).counts == {"not_modified": 3}
+    assert small.not_modified == []
     assert (tmp_path / MANIFEST).read_bytes() == written
 
 
@@ -191,6 +192,14 @@ def test_a_mirror_is_a_source(conn: Connection, tmp_path: Path) -> None:
     assert DirectorySource(tmp_path, "x").fetch("us/daily.json").body == snapshot("us/daily.json")
     assert run(conn, LoadOptions(source=str(tmp_path), locations="us,vi"), {}).exit_code == 0
     assert fetch_all(conn, "select count(*) from public.cases_fact") == [(777,)]
+
+
+def test_a_single_day_that_could_be_cut_from_its_history_is_saved_all_the_same(small: Api, tmp_path: Path) -> None:
+    mirror(small, tmp_path / "first")
+    made = Mirror(open_source(str(tmp_path / "first"), {}, 2), tmp_path / "second", 2, lambda *_: None)
+    made.update(single_days=True)
+    assert made.counts == {"written": 6}
+    assert (tmp_path / "second/us/daily/2021-01-01.json.gz").exists()
 
 
 def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path) -> None:

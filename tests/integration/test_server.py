@@ -116,18 +116,18 @@ def test_ctrl_c_on_the_terminal_does_not_reach_the_server(home: Path) -> None:
 def test_under_root_the_packaged_server_is_copied_out_of_a_private_folder(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (packaged,) = server.installed_binaries(as_root=False)[:1]
-    site, private = packaged.folder.parents[2], tmp_path / "private"
-    for part in (packaged.folder.parent, site / f"{server.PACKAGE}.libs"):
+    version, packaged = next(iter(server.installed_binaries(as_root=False).items()))
+    site, private = packaged.parents[2], tmp_path / "private"
+    for part in (packaged.parent, site / f"{server.PACKAGE}.libs"):
         shutil.copytree(part, private / part.relative_to(site), symlinks=True)
     private.chmod(0o700)
-    found = server.Binaries(private / packaged.folder.relative_to(site), packaged.version)
-    monkeypatch.setattr(server, "installed_binaries", lambda **_: [found])
+    found = {version: private / packaged.relative_to(site)}
+    monkeypatch.setattr(server, "installed_binaries", lambda **_: found)
     with server.running(home) as dsn:
         connection = psycopg2.connect(dsn)
-        assert connection.server_version // 10000 == packaged.version
+        assert connection.server_version // 10000 == version
         connection.close()
-    assert (home / f"postgresql-{packaged.version}").is_dir()
+    assert (home / f"postgresql-{version}").is_dir()
     assert private.stat().st_mode & 0o777 == 0o700
 
 

@@ -12,6 +12,12 @@ def test_nothing_configured_means_the_embedded_server() -> None:
     assert config.configured_database(None, {"PGUSER": "me", "PGPORT": "1", "DATABASE_URL": "", "PGHOST": ""}) is None
 
 
+@pytest.mark.parametrize("url", ["", " "])
+def test_an_empty_url_is_refused_and_does_not_mean_the_embedded_server(url: str) -> None:
+    with pytest.raises(UsageError, match="^--database-url is empty: give it a URL, or leave it out$"):
+        config.configured_database(url, {"DATABASE_URL": "postgresql://x"})
+
+
 @pytest.mark.parametrize("variable", ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"])
 def test_a_libpq_variable_that_names_a_server_configures_it(variable: str) -> None:
     assert config.configured_database(None, {variable: "x"}) == config.Database("")

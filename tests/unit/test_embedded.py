@@ -40,7 +40,7 @@ def test_a_home_that_the_server_s_account_cannot_reach_is_said(tmp_path: Path) -
 
 
 def test_without_any_server_the_message_says_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "installed_binaries", lambda **_: [])
+    monkeypatch.setattr(server, "installed_binaries", lambda **_: {})
     with pytest.raises(UsageError, match="set DATABASE_URL, or install one"), server.running(home):
         pass
 
