@@ -12,6 +12,8 @@ from etl.errors import BlockedError, EtlError, StatementError, UsageError, as_us
 from etl.logs import log
 
 VIEWS = "views"
+# The foreign keys.
+KEYS = "ddl/050_keys.sql"
 VIEW_LOCK_TIMEOUT, VIEW_TRIES = "2s", 10
 
 
@@ -25,13 +27,14 @@ def _texts(folder: str) -> dict[str, str]:
     return {str(path.relative_to(SQL)): path.read_text(encoding="utf-8") for path in paths}
 
 
-def upgrade(conn: Connection) -> list[str]:
+def upgrade(conn: Connection, *, keys_later: bool = False) -> list[str]:
     """Applies what is missing and returns its names; the caller holds the run lock.
 
+    With `keys_later` a new schema has no foreign keys yet; the next call makes them.
     Raises `UsageError` if the schema is of another state of this program, such as a newer one.
     """
     shipped, applied = tables(), _applied(conn)
-    waiting = _missing(shipped, applied)
+    waiting = [name for name in _missing(shipped, applied) if applied or not keys_later or name != KEYS]
     for name in waiting:
         _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -71,10 +70,13 @@ def run(
     """
     if options.dry_run:
         schema.require(conn)
-    else:
+        with transaction(conn, rollback=True):
+            return _run(conn, options, environ, progress)
+    has_changed = schema.upgrade(conn, keys_later=True)
+    summary = _run(conn, options, environ, progress)
+    if has_changed:
         schema.upgrade(conn)
-    with transaction(conn, rollback=True) if options.dry_run else nullcontext():
-        return _run(conn, options, environ, progress)
+    return summary
 
 
 def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], progress: Progress) -> Summary:

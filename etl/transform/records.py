@@ -88,13 +88,13 @@ def envelope_decoder(*, single: bool) -> "msgspec.json.Decoder[Any]":
 def data_decoder(shape: Shape) -> "msgspec.json.Decoder[list[Any]]":
     """The decoder of a list of reports, which refuses undeclared names as the one of their envelope does."""
     with _making_decoders:
-        return msgspec.json.Decoder(list[_report_type(shape, strict=True)])  # type: ignore[misc]  # made at run time
+        return msgspec.json.Decoder(list[_entry_type(shape, strict=True)])  # type: ignore[misc]  # made at run time
 
 
 @cache
 def document_type(shape: Shape, *, single: bool, strict: bool) -> Any:
     """The record type of a document, with `meta` and `data` in the published structure."""
-    return _document_type(_report_type(shape, strict=strict), single=single, strict=strict)
+    return _document_type(_entry_type(shape, strict=strict), single=single, strict=strict)
 
 
 def _document_type(report: Any, *, single: bool, strict: bool) -> Any:
@@ -104,7 +104,7 @@ def _document_type(report: Any, *, single: bool, strict: bool) -> Any:
 
 
 @cache
-def _report_type(shape: Shape, *, strict: bool) -> Any:
+def _entry_type(shape: Shape, *, strict: bool) -> Any:
     return _record_type("Report", report_tree(shape), strict=strict)
 
 

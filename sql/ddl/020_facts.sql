@@ -1,5 +1,5 @@
 -- The star's facts, and the report that they share. Facts hold the current belief, history.* the earlier ones.
--- Foreign keys to the report are checked at commit, so that a load may write the report last.
+-- Their foreign keys are in 050_keys.sql.
 
 create table public.cases_dimension (
     location_id smallint not null,
@@ -21,9 +21,7 @@ create table public.cases_dimension (
     document_id bigint not null,
     known_from timestamptz not null,
     primary key (location_id, report_date),
-    unique (cases_id),
-    foreign key (location_id) references public.location_dimension,
-    foreign key (report_date) references public.date_dimension
+    unique (cases_id)
 );
 comment on table public.cases_dimension is 'One row per published report, with its description and the origin of its figures. Grain: location and reporting day.';
 comment on column public.cases_dimension.location_id is 'The location: location_dimension.location_id.';
@@ -69,8 +67,7 @@ create table public.cases_fact (
     recovered_seven_day_change_percent numeric check (recovered_seven_day_change_percent >= -100),
     recovered_seven_day_average bigint check (recovered_seven_day_average >= 0),
     known_from timestamptz not null,
-    primary key (location_id, report_date),
-    foreign key (location_id, report_date) references public.cases_dimension deferrable initially deferred
+    primary key (location_id, report_date)
 );
 comment on table public.cases_fact is 'Cases of one location as known on one reporting day, cumulative since the start of reporting. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column public.cases_fact.location_id is 'The location: location_dimension.location_id.';
@@ -118,8 +115,7 @@ create table public.testing_fact (
     pending_tests_seven_day_change_percent numeric check (pending_tests_seven_day_change_percent >= -100),
     pending_tests_seven_day_average bigint check (pending_tests_seven_day_average >= 0),
     known_from timestamptz not null,
-    primary key (location_id, report_date),
-    foreign key (location_id, report_date) references public.cases_dimension deferrable initially deferred
+    primary key (location_id, report_date)
 );
 comment on table public.testing_fact is 'Tests of one location as known on one reporting day. Units differ between states: see cases_dimension.total_tests_source. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column public.testing_fact.location_id is 'The location: location_dimension.location_id.';
@@ -166,8 +162,7 @@ create table public.hospitalization_fact (
     currently_on_ventilator_seven_day_average bigint check (currently_on_ventilator_seven_day_average >= 0),
     cumulative_on_ventilator bigint check (cumulative_on_ventilator >= 0),
     known_from timestamptz not null,
-    primary key (location_id, report_date),
-    foreign key (location_id, report_date) references public.cases_dimension deferrable initially deferred
+    primary key (location_id, report_date)
 );
 comment on table public.hospitalization_fact is 'Hospital patients of one location on one reporting day: in care now (currently), and ever since the start of reporting (cumulative). Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column public.hospitalization_fact.location_id is 'The location: location_dimension.location_id.';
@@ -220,8 +215,7 @@ create table public.death_fact (
     probable_deaths_seven_day_change_percent numeric check (probable_deaths_seven_day_change_percent >= -100),
     probable_deaths_seven_day_average bigint check (probable_deaths_seven_day_average >= 0),
     known_from timestamptz not null,
-    primary key (location_id, report_date),
-    foreign key (location_id, report_date) references public.cases_dimension deferrable initially deferred
+    primary key (location_id, report_date)
 );
 comment on table public.death_fact is 'Deaths of one location as known on one reporting day, cumulative since the start of reporting. Grain: location and reporting day. Cumulative figures are not additive over days. Null: not published, never 0.';
 comment on column public.death_fact.location_id is 'The location: location_dimension.location_id.';
@@ -255,15 +249,14 @@ create table public.testing_detail_fact (
             + extract(day from report_date)
         )::bigint
     ) stored,
-    test_id smallint not null references public.test_dimension,
+    test_id smallint not null,
     value bigint check (value >= 0),
     population_percent numeric check (population_percent >= 0),
     change_from_prior_day bigint,
     seven_day_change_percent numeric check (seven_day_change_percent >= -100),
     seven_day_average bigint check (seven_day_average >= 0),
     known_from timestamptz not null,
-    primary key (location_id, report_date, test_id),
-    foreign key (location_id, report_date) references public.cases_dimension deferrable initially deferred
+    primary key (location_id, report_date, test_id)
 );
 comment on table public.testing_detail_fact is 'Tests of one state by kind of test, as known on one reporting day, cumulative. Grain: location, reporting day and kind of test; a row is there if any of its five figures was published. Not additive over days, nor over kinds of test. States only.';
 comment on column public.testing_detail_fact.location_id is 'The location: location_dimension.location_id.';
