@@ -78,11 +78,7 @@ def empty_metrics(rows: Rows, shape: Shape) -> list[Metric]:
     filled = {(DETAIL_TABLE, row[1]) for row in rows[DETAIL_TABLE] if row[2] is not None}
     for table in rows.keys() - {DETAIL_TABLE}:
         filled |= {(table, name) for name, values in _columns(table, rows, shape) if values.count(None) < len(values)}
-    return [
-        metric
-        for metric in shape.metrics
-        if (metric.table, metric.test.test_id if metric.test else metric.measure) not in filled
-    ]
+    return [metric for metric in shape.metrics if (metric.table, metric.test_id or metric.measure) not in filled]
 
 
 def _columns(table: str, rows: Rows, shape: Shape) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -114,13 +114,12 @@ def explain_gone(
     names = {path: _new_name(path, added, definitions) for path in (gone, *parts)}
     # The whole has one reason if it has a new name, or if no part of it has one.
     paths = [gone] if names[gone] or not any(names.values()) else parts
-    return [_missing_path(path, names[path]) for path in paths]
-
-
-def _missing_path(path: str, published: str | None) -> Change:
-    if published:
-        return Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
-    return Change("shape", PATH_GONE, DATA + path, breaking=True)
+    return [
+        Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
+        if (published := names[path])
+        else Change("shape", PATH_GONE, DATA + path, breaking=True)
+        for path in paths
+    ]
 
 
 def _new_name(path: str, added: Collection[str], definitions: Collection[FieldDefinition]) -> str | None:

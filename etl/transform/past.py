@@ -18,7 +18,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 
 from etl.errors import DocumentError
-from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Metric, Shape, column_paths, key_columns
+from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Shape, column_paths, key_columns
 from etl.transform.records import TYPES, Instant, Signed, Text, read
 from etl.transform.rows import Rows
 
@@ -100,8 +100,10 @@ class _Report:
     def apply(self, delta: Any, now: datetime) -> None:
         """Brings the report to one change."""
         if delta.kind == "r":
-            nulls = _unpublished(self.shape).items()
-            self.believed = {place: (now, Columns(), dict(values)) for place, values in nulls}
+            for table in TABLES:
+                # Every report has a row in each table, but for the kinds of test.
+                if table != DETAIL_TABLE:
+                    self.believed[table, ()] = (now, Columns(), dict.fromkeys(measures(table, self.shape)))
         elif delta.kind == "x":
             self.end_all(now, "withdrawn", Columns())
         for path, value in delta.cells.items():
@@ -148,26 +150,20 @@ def labels(shape: Shape) -> dict[str, str]:
     return attributes | {metric.path: metric.label for metric in shape.metrics}
 
 
+@cache
 def measures(table: str, shape: Shape) -> list[str]:
     """The columns of a table that the source did not calculate."""
     return [column for column, path in column_paths(table, shape).items() if ".calculated." not in path]
 
 
 @cache
-def _unpublished(shape: Shape) -> dict[_Place, dict[str, None]]:
-    """The rows that every report has, without a value."""
-    return {(table, ()): dict.fromkeys(measures(table, shape)) for table in TABLES if table != DETAIL_TABLE}
-
-
-@cache
 def _targets(shape: Shape) -> dict[str, tuple[_Place, str]]:
     """Path -> the place and the column that it feeds."""
-    targets = {metric.path: (_place(metric), metric.measure) for metric in shape.metrics}
+    targets: dict[str, tuple[_Place, str]] = {
+        metric.path: ((metric.table, (metric.test_id,) if metric.test_id else ()), metric.measure)
+        for metric in shape.metrics
+    }
     return targets | {part.path: ((REPORT_TABLE, ()), part.column) for part in shape.attributes}
-
-
-def _place(metric: Metric) -> _Place:
-    return (metric.table, (metric.test.test_id,) if metric.test else ())
 
 
 @cache

@@ -1,7 +1,7 @@
 """The record types of a document, made from the declaration, and the decoders that make records of its JSON."""
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import Annotated, Any, TypeVar
 
@@ -48,17 +48,13 @@ class FieldDefinition(Struct, frozen=True, gc=False):
 Definitions = Annotated[list[FieldDefinition], Meta(max_length=MOST_NAMES)]
 
 
-class DocumentMeta(Struct, gc=False):
+class DocumentMeta(Struct, gc=False, forbid_unknown_fields=True):
     """The `meta` of a document, of which the build time of the site and the field definitions are read."""
 
     build_time: Instant
     license: Any = None
     version: Any = None
     field_definitions: Definitions = []
-
-
-class _StrictMeta(DocumentMeta, gc=False, forbid_unknown_fields=True):
-    """The `meta` of a document, in which no other name may be."""
 
 
 def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
@@ -74,20 +70,22 @@ def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 
 _making_decoders = Lock()
+_struct = partial(msgspec.defstruct, forbid_unknown_fields=True, gc=False)
 
 
 @cache
-def decoder(shape: Shape, *, single: bool, strict: bool = True) -> "msgspec.json.Decoder[Any]":
-    """The decoder of the document of a history, or of a `single` day; a strict one refuses undeclared names.
+def decoder(shape: Shape, *, single: bool) -> "msgspec.json.Decoder[Any]":
+    """The decoder of the document of a history, or of a `single` day, which refuses undeclared names.
 
     Its `type` is the record type of the document, with `meta` and `data` in the published structure.
     """
-    report = _record_type("Report", report_tree(shape), strict=strict)
+    report = _record_type("Report", report_tree(shape))
     data = report if single else list[report]  # type: ignore[valid-type]  # a type made at run time
-    fields = [("meta", _StrictMeta if strict else DocumentMeta), ("data", data), ("links", Any, None)]
     # Two threads that make decoders of the same types at once crash the interpreter with msgspec 0.22.
     with _making_decoders:
-        return msgspec.json.Decoder(_struct("Document", fields, strict=strict))
+        return msgspec.json.Decoder(
+            _struct("Document", [("meta", DocumentMeta), ("data", data), ("links", Any, None)])
+        )
 
 
 @cache
@@ -113,13 +111,6 @@ def plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
         plant(branch, rest, leaf)
 
 
-def _record_type(name: str, tree: dict[str, Any], *, strict: bool) -> Any:
-    fields = [
-        (key, _record_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf)
-        for key, leaf in tree.items()
-    ]
-    return _struct(name, fields, strict=strict)
-
-
-def _struct(name: str, fields: Any, *, strict: bool) -> Any:
-    return msgspec.defstruct(name, fields, forbid_unknown_fields=strict, gc=False)
+def _record_type(name: str, tree: dict[str, Any]) -> Any:
+    fields = [(key, _record_type(key, leaf) if isinstance(leaf, dict) else leaf) for key, leaf in tree.items()]
+    return _struct(name, fields)

@@ -48,7 +48,7 @@ def flatten(reports: Iterable[Any], shape: Shape, first_day: date, last_day: dat
 
 def _details(reports: list[Any], shape: Shape) -> list[Row]:
     """One row per report and kind of test, where any of its five numbers is published."""
-    metrics = {metric.test.test_id: metric for metric in shape.metrics if metric.test}
+    metrics = {metric.test_id: metric for metric in shape.metrics if metric.test_id}
     if not metrics:
         return []
     tests_of = attrgetter(*(metric.path for metric in metrics.values()))
