@@ -21,11 +21,10 @@ LAST_DAY = date(2029, 12, 31)
 # The last day of the published series.
 SERIES_END = date(2021, 3, 7)
 
-NumberKind = Literal["count", "change", "percent", "percent_change"]
-AttributeKind = Literal["count", "text", "instant"]
+Kind = Literal["count", "change", "percent", "percent_change", "text", "instant"]
 
 # The numbers that the API calculates for a metric, in the order in which it publishes them.
-CALCULATED: dict[str, NumberKind] = {
+CALCULATED: dict[str, Kind] = {
     "population_percent": "percent",
     "change_from_prior_day": "change",
     "seven_day_change_percent": "percent_change",
@@ -71,7 +70,7 @@ class Attribute:
 
     path: str
     column: str
-    kind: AttributeKind
+    kind: Kind
     nullable: bool = True
 
 

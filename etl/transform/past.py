@@ -100,10 +100,8 @@ class _Report:
     def apply(self, delta: Any, now: datetime) -> None:
         """Brings the report to one change."""
         if delta.kind == "r":
-            for table in TABLES:
-                # Every report has a row in each table, but for the kinds of test.
-                if table != DETAIL_TABLE:
-                    self.believed[table, ()] = (now, Columns(), dict.fromkeys(measures(table, self.shape)))
+            nulls = _unpublished(self.shape).items()
+            self.believed = {place: (now, Columns(), dict(values)) for place, values in nulls}
         elif delta.kind == "x":
             self.end_all(now, "withdrawn", Columns())
         for path, value in delta.cells.items():
@@ -150,10 +148,15 @@ def labels(shape: Shape) -> dict[str, str]:
     return attributes | {metric.path: metric.label for metric in shape.metrics}
 
 
-@cache
 def measures(table: str, shape: Shape) -> list[str]:
     """The columns of a table that the source did not calculate."""
     return [column for column, path in column_paths(table, shape).items() if ".calculated." not in path]
+
+
+@cache
+def _unpublished(shape: Shape) -> dict[_Place, dict[str, None]]:
+    """The rows that every report has, without a value."""
+    return {(table, ()): dict.fromkeys(measures(table, shape)) for table in TABLES if table != DETAIL_TABLE}
 
 
 @cache

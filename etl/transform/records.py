@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from etl.errors import ContractError, DocumentError
-from etl.transform.declaration import CALCULATED, STATE, AttributeKind, NumberKind, Shape
+from etl.transform.declaration import CALCULATED, STATE, Kind, Shape
 
 MAX_BIGINT = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
@@ -23,7 +23,7 @@ Text = Annotated[str, Meta(pattern=_NO_NUL, max_length=LONGEST_TEXT)]
 Name = Annotated[str, Meta(pattern=_NO_NUL, min_length=1, max_length=LONGEST_NAME)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
-TYPES: dict[NumberKind | AttributeKind, Any] = {
+TYPES: dict[Kind, Any] = {
     "count": Count,
     "change": Signed,
     "percent": Annotated[float, Meta(ge=0)],
