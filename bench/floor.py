@@ -109,9 +109,7 @@ def make_reader(shape: Shape) -> Callable[[bytes], Rows]:
     decoder = make_decoder(shape)
     facts = [table for table in TABLES if table != DETAIL_TABLE]
     readers = {table: attrgetter("date", *column_paths(table, shape).values()) for table in facts}
-    details = [
-        (metric.test.test_id, padded(tuple(metric.columns.values()))) for metric in shape.metrics if metric.test
-    ]
+    details = [(metric.test_id, padded(tuple(metric.columns.values()))) for metric in shape.metrics if metric.test_id]
 
     def read_history(body: bytes) -> Rows:
         reports = decoder.decode(body).data

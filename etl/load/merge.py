@@ -213,7 +213,7 @@ def clear_locations(conn: Connection, location_ids: list[int]) -> None:
 
 def count_of(metric: Metric, column: str) -> sql.Composed:
     """An expression that counts the values in a column of a metric; tables of tests hold other metrics too."""
-    test = sql.SQL("test_id = {}").format(sql.Literal(metric.test.test_id)) if metric.test else sql.SQL("true")
+    test = sql.SQL("test_id = {}").format(sql.Literal(metric.test_id)) if metric.test_id else sql.SQL("true")
     return sql.SQL("count({}) filter (where {})").format(sql.Identifier(column), test)
 
 

@@ -76,10 +76,9 @@ class Curve:
         return highest if highest and highest.figure > 0 else None
 
     @property
-    def published_from(self) -> date | None:
-        """The first day with a value; None without any."""
-        published = self._points(self.values)
-        return published[0].day if published else None
+    def published(self) -> list[Point]:
+        """The days with a value."""
+        return self._points(self.values)
 
     def _points(self, figures: Sequence[float | None]) -> list[Point]:
         days = (self.first_day + timedelta(days=index) for index in range(len(figures)))

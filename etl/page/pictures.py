@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from etl.config import command
@@ -10,6 +10,8 @@ from etl.errors import UsageError
 from etl.page import charts, words
 from etl.page.data import MEASURES, Contents, Curve, Location, Measure
 
+# Vega counts time in milliseconds since 1970.
+EPOCH, DAY = date(1970, 1, 1), 86_400_000
 WIDTH, HEIGHT, SCALE = 640, 260, 2
 ALL = "national-curves.png"
 # The legend of bars and lines.
@@ -45,17 +47,12 @@ def _chart(measure: Measure, nation: Location) -> dict[str, Any]:
 
 def _rows(curve: Curve) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
-        {"day": _time(curve.first_day + timedelta(days=index)), "value": value, "figure": figure}
+        {"day": ((curve.first_day - EPOCH).days + index) * DAY, "value": value, "figure": figure}
         for index, (value, figure) in enumerate(zip(curve.values, curve.figures, strict=True))
     ]
     if curve.peak:
         rows[(curve.peak.day - curve.first_day).days]["peak"] = words.number(curve.peak.figure)
     return rows
-
-
-def _time(day: date) -> int:
-    """A day in milliseconds, as Vega counts time."""
-    return int(datetime.combine(day, time(), UTC).timestamp() * 1000)
 
 
 def _png(chart: dict[str, Any], source: list[str]) -> bytes:

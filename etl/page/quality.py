@@ -23,8 +23,7 @@ class CheckFindings:
     @property
     def places(self) -> list[tuple[str, int]]:
         """The locations with their number of findings, those with most first."""
-        counter = Counter(finding.name for finding in self.findings)
-        return sorted(counter.items(), key=lambda place: (-place[1], place[0]))
+        return Counter(sorted(finding.name for finding in self.findings)).most_common()
 
 
 def by_check(contents: Contents) -> list[CheckFindings]:
@@ -37,15 +36,9 @@ def by_check(contents: Contents) -> list[CheckFindings]:
     ]
 
 
-def by_location(contents: Contents) -> dict[str, str]:
-    """The findings in words by code of the location: `6 findings (poor grades 4, falling total of deaths 2)`."""
-    counters: dict[str, Counter[str]] = {code: Counter() for code in contents.locations}
-    for finding in contents.findings:
-        counters[finding.code][finding.check] += 1
-    return {code: _in_words(counter) for code, counter in counters.items()}
-
-
-def _in_words(counter: Counter[str]) -> str:
+def of_location(contents: Contents, code: str) -> str:
+    """The findings about a location in words, such as `6 findings (poor grades 4, falling total of deaths 2)`."""
+    counter = Counter(finding.check for finding in contents.findings if finding.code == code)
     if not counter:
         return "no findings"
     parts = ", ".join(f"{check} {findings:,}" for check, findings in counter.most_common())

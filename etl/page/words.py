@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from etl.page.data import MEASURES, Curve, Location, Measure, Point
+from etl.page.data import MEASURES, Curve, Location, Measure
 
 # A curve that begins later than this after the location's first report lacks a part of its past.
 LATE = timedelta(days=14)
@@ -31,36 +31,32 @@ def count(amount: int, noun: str) -> str:
 
 def finding(measure: Measure, curve: Curve) -> str:
     """A curve in a sentence or two: its highest figure, its newest one, and its first day if that is late."""
-    if curve.published_from is None:
+    if not curve.published:
         return "Not published."
     if not curve.known:
         return "Never known for seven days in a row."
     mean = "" if measure.is_level else "7-day mean "
-    since = f"Figures from {day(curve.published_from)}"
-    if curve.peak and curve.peak.day - curve.known[0].day < WEEK:
-        return f"{since}; highest {mean}since: {_heights(measure, curve.peak, curve)}."
-    late = f" {since}." if curve.published_from - curve.first_day > LATE else ""
-    return capitalized(mean + _course(measure, curve)) + late
+    begin = curve.published[0].day
+    since = f"Figures from {day(begin)}"
+    late = f" {since}." if begin - curve.first_day > LATE else ""
+    if not (peak := curve.peak):
+        return capitalized(f"{mean}never above zero; {_newest(curve)}.") + late
+    is_newest = peak == curve.known[-1]
+    heights = f"{number(peak.figure)} {measure.unit} on {day(peak.day)}"
+    if not is_newest:
+        heights += f"; {_newest(curve).replace(f', {peak.day.year}', '')}"
+    if peak.day - curve.known[0].day < WEEK:
+        return f"{since}; highest {mean}since: {heights}."
+    verb = "highest on the last day:" if is_newest else "peaked at"
+    return capitalized(f"{mean}{verb} {heights}.") + late
 
 
-def _course(measure: Measure, curve: Curve) -> str:
-    if curve.peak is None:
-        return f"never above zero; {_newest(curve, None)}."
-    verb = "highest on the last day:" if curve.peak == curve.known[-1] else "peaked at"
-    return f"{verb} {_heights(measure, curve.peak, curve)}."
-
-
-def _heights(measure: Measure, peak: Point, curve: Curve) -> str:
-    """The peak, and the newest figure unless it is the peak."""
-    highest = f"{number(peak.figure)} {measure.unit} on {day(peak.day)}"
-    return highest if peak == curve.known[-1] else f"{highest}; {_newest(curve, peak.day.year)}"
-
-
-def _newest(curve: Curve, known_year: int | None) -> str:
+def _newest(curve: Curve) -> str:
+    """The newest figure with its day, and whether it is the last one."""
     newest = curve.known[-1]
     last_day = curve.first_day + timedelta(days=len(curve.values) - 1)
     gone = ", none since" if last_day - newest.day > WEEK else ""
-    return f"{number(newest.figure)} on {day(newest.day).removesuffix(f', {known_year}')}{gone}"
+    return f"{number(newest.figure)} on {day(newest.day)}{gone}"
 
 
 def capitalized(text: str) -> str:

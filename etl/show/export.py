@@ -8,13 +8,13 @@ import glob
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,7 +26,6 @@ from etl.files import locked
 
 FileFormat = Literal["csv", "parquet"]
 
-FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 ALL = "all"
 MANIFEST, README = "manifest.json", "README.md"
 # The names that DuckDB gives to the parts of a partitioned relation, and ours for one without rows.
@@ -64,7 +63,6 @@ class Relation:
 
     name: str
     kind: Literal["table", "view"]
-    schema: str
     meaning: str
     is_partitioned: bool
     columns: list[Column]
@@ -155,18 +153,14 @@ def catalogue(conn: Connection) -> list[Relation]:
 
 def choose(relations: list[Relation], tables: str | None, views: str | None) -> list[Relation]:
     """The relations asked for, in their own order; raises `UsageError` for an unknown name."""
-    wanted = {"table": tables if tables or views else ALL, "view": views}
-    return [
-        relation for kind, names in wanted.items() if names for relation in _named(relations, kind, names.split(","))
-    ]
-
-
-def _named(relations: list[Relation], kind: str, names: list[str]) -> Iterator[Relation]:
-    there = {relation.name: relation for relation in relations if relation.kind == kind}
-    asked = [name.strip().removeprefix("mart.") for name in names]
-    if unknown := [name for name in asked if name not in (*there, ALL)]:
-        raise UsageError(f"--{kind}s: there is no {kind} {unknown[0]!r}; there are {', '.join(there)}")
-    yield from (relation for name, relation in there.items() if name in asked or ALL in asked)
+    chosen: list[Relation] = []
+    for kind, names in (("table", tables if tables or views else ALL), ("view", views)):
+        there = {relation.name: relation for relation in relations if relation.kind == kind}
+        asked = [name.strip().removeprefix("mart.") for name in names.split(",")] if names else []
+        if unknown := [name for name in asked if name not in (*there, ALL)]:
+            raise UsageError(f"--{kind}s: there is no {kind} {unknown[0]!r}; there are {', '.join(there)}")
+        chosen += [relation for name, relation in there.items() if name in asked or ALL in asked]
+    return chosen
 
 
 # --- writing ---
@@ -192,11 +186,11 @@ def _write(conn: Connection, relation: Relation, folder: Path, file_format: File
 
 def _for_spreadsheets(relation: Relation) -> str:
     """The query for CSV, where a text that a spreadsheet would take for a formula has an apostrophe in front."""
-    names = {column: '"{}"'.format(column.name.replace('"', '""')) for column in relation.columns}
-    shown = [
-        rf"regexp_replace({name}, '^[-=+@\t\r]', '''\&') as {name}" if column.type == "text" else name
-        for column, name in names.items()
-    ]
+    shown = []
+    for column in relation.columns:
+        name = '"{}"'.format(column.name.replace('"', '""'))
+        is_text = column.type == "text"
+        shown.append(rf"regexp_replace({name}, '^[-=+@\t\r]', '''\&') as {name}" if is_text else name)
     return f"select {', '.join(shown)} from ({relation.query}) as raw"  # noqa: S608 (names of the catalogue alone)
 
 
@@ -238,14 +232,14 @@ def _readme(exported: Exported, relations: list[Relation]) -> str:
     example, is_csv = relations[0], exported.format == "csv"
     path = example.path(exported.format)
     tables = (
-        f"| `{table.name}` | {table.rows} | `{table.path}` | {_cell(relation.meaning)} |"
+        (f"`{table.name}`", table.rows, f"`{table.path}`", relation.meaning)
         for relation, table in zip(relations, exported.tables, strict=True)
     )
     dates = (column.name for column in example.columns if column.type == "date")
     return _template(exported.format).format(
         exported=exported,
         origin=exported.run or "nothing had been loaded",
-        tables="\n".join(tables),
+        tables=_table_rows(tables),
         path=path,
         pattern=f"{path}/**/*.parquet" if example.is_partitioned and not is_csv else path,
         where=" where location_code = 'CA'" if example.is_partitioned else "",
@@ -255,15 +249,15 @@ def _readme(exported: Exported, relations: list[Relation]) -> str:
 
 
 def _section(relation: Relation, *, is_csv: bool) -> str:
-    head = f"\n### {relation.name}\n\n| column | type | meaning |\n|---|---|---|\n"
-    return head + "\n".join(
-        f"| `{column.name}` | {column.type if is_csv else column.parquet_type} | {_cell(column.meaning)} |"
-        for column in relation.columns
-    )
+    """The columns of a table or view."""
+    types = ((column, column.type if is_csv else column.parquet_type) for column in relation.columns)
+    rows = _table_rows((f"`{column.name}`", type_name, column.meaning) for column, type_name in types)
+    return f"\n### {relation.name}\n\n| column | type | meaning |\n|---|---|---|\n{rows}"
 
 
-def _cell(meaning: str) -> str:
-    return meaning.replace("|", "\\|")
+def _table_rows(rows: Iterable[tuple[Any, ...]]) -> str:
+    """The rows of a table in Markdown."""
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 # --- the folder ---
@@ -288,8 +282,8 @@ def _replacement(wanted: Path) -> Iterator[Path]:
                 yield new
                 if target.exists():
                     target.rename(old)
-                    # Somebody may have put a file there meanwhile.
-                    _require_replaceable(old, target)
+                # Somebody may have put a file there meanwhile.
+                _require_replaceable(old, target)
                 new.rename(target)
             finally:
                 _remove(work, target)
@@ -300,15 +294,13 @@ def _remove(work: Path, target: Path) -> None:
     old = work / "old"
     if old.exists() and not target.exists():
         old.rename(target)
-    if not old.exists() or not _strangers(old):
+    if not _strangers(old):
         shutil.rmtree(work, ignore_errors=True)
 
 
 def _require_replaceable(folder: Path, target: Path) -> None:
     """Raises `UsageError` unless the folder, which was found at the target, is missing, empty, or just an export."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise UsageError(f"{target} is a file: name a folder to export to")
     if others := _strangers(folder):
         raise UsageError(
@@ -318,19 +310,13 @@ def _require_replaceable(folder: Path, target: Path) -> None:
 
 
 def _strangers(folder: Path) -> list[str]:
-    """The paths in a folder, and in the folders in it, that no export has written there."""
-    there = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    own = re.compile("|".join(_own_paths(folder)))
-    return sorted(path for path in there if not own.fullmatch(path))
-
-
-def _own_paths(folder: Path) -> list[str]:
-    """Patterns for the paths of the export that a folder's manifest describes, if the manifest is of this program."""
-    try:
+    """The paths in a folder, and in the folders in it, that are not of the export that its manifest describes."""
+    own = ""
+    # A folder of something else has no manifest, or another one.
+    with suppress(OSError, ValueError, KeyError, TypeError):
         manifest = json.loads((folder / MANIFEST).read_bytes())
         if manifest["program"] == PROGRAM:
-            files = [re.escape(name) for name in (MANIFEST, README)]
-            return files + [re.escape(table["path"]) + PARTS for table in manifest["tables"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return ["(?!)"]
+            tables = [re.escape(table["path"]) + PARTS for table in manifest["tables"]]
+            own = "|".join([re.escape(MANIFEST), re.escape(README), *tables])
+    there = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return sorted(path for path in there if not re.fullmatch(own, path))

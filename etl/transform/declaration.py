@@ -21,11 +21,10 @@ LAST_DAY = date(2029, 12, 31)
 # The last day of the published series.
 SERIES_END = date(2021, 3, 7)
 
-NumberKind = Literal["count", "change", "percent", "percent_change"]
-AttributeKind = Literal["count", "text", "instant"]
+Kind = Literal["count", "change", "percent", "percent_change", "text", "instant"]
 
 # The numbers that the API calculates for a metric, in the order in which it publishes them.
-CALCULATED: dict[str, NumberKind] = {
+CALCULATED: dict[str, Kind] = {
     "population_percent": "percent",
     "change_from_prior_day": "change",
     "seven_day_change_percent": "percent_change",
@@ -39,34 +38,27 @@ _NOTHING: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class TestKind:
-    """One row of `test_dimension`; the `unit` is what is counted: encounters, specimens or people."""
-
-    test_id: int
-    test_type: str
-    unit: str
-    result: str
-
-
-@dataclass(frozen=True, slots=True)
 class Metric:
-    """One published number of a report, with its path there, and the table and columns that it feeds."""
+    """One published number of a report, with its path there, and the table and columns that it feeds.
+
+    A kind of test is a row of `test_dimension`; the path of its metric names its test type, unit and result.
+    """
 
     path: str
     table: str
     measure: str
     calculated: tuple[str, ...] = _ALL
-    test: TestKind | None = None
+    test_id: int | None = None
 
     @property
     def label(self) -> str:
         """The table and column of the value, such as `death_fact.total_deaths`, with the number of a kind of test."""
-        return f"{self.table}.{self.measure}" + (f" (test_id {self.test.test_id})" if self.test else "")
+        return f"{self.table}.{self.measure}" + (f" (test_id {self.test_id})" if self.test_id else "")
 
     @property
     def columns(self) -> dict[str, str]:
         """Column name -> path in a report, the value first."""
-        prefix = "" if self.test else f"{self.measure}_"
+        prefix = "" if self.test_id else f"{self.measure}_"
         return {self.measure: f"{self.path}.value"} | {
             f"{prefix}{name}": f"{self.path}.calculated.{name}" for name in self.calculated
         }
@@ -78,7 +70,7 @@ class Attribute:
 
     path: str
     column: str
-    kind: AttributeKind
+    kind: Kind
     nullable: bool = True
 
 
@@ -94,26 +86,21 @@ class Shape:
 REPORT_TABLE, DETAIL_TABLE = "cases_dimension", "testing_detail_fact"
 _CASES, _TESTS, _HOSPITAL, _DEATHS = "cases_fact", "testing_fact", "hospitalization_fact", "death_fact"
 
-_RESULTS = ("total", "positive", "negative")
-# Test type, unit, and the results that the API publishes of them.
-_TEST_KINDS = (
-    ("pcr", "encounters", ("total",)),
-    ("pcr", "specimens", _RESULTS),
-    ("pcr", "people", _RESULTS),
-    ("antibody", "encounters", _RESULTS),
-    ("antibody", "people", _RESULTS),
-    ("antigen", "encounters", _RESULTS),
-    ("antigen", "people", _RESULTS),
+# Test type and unit, which is what is counted, of the tests that are published in all and by their result.
+_TESTS_BY_RESULT = (
+    "pcr.specimens", "pcr.people", "antibody.encounters", "antibody.people", "antigen.encounters", "antigen.people",
+)  # fmt: skip
+_TEST_PATHS = (
+    "tests.pcr.encounters.total",
+    *(f"tests.{kind}.{result}" for kind in _TESTS_BY_RESULT for result in ("total", "positive", "negative")),
 )
 
 
 def _test_metrics() -> Iterator[Metric]:
     """The metrics of the kinds of test; totals and people positive by PCR are published without an average."""
-    kinds = [(test_type, unit, result) for test_type, unit, results in _TEST_KINDS for result in results]
-    for test_id, kind in enumerate(kinds, start=1):
-        path = ".".join(("tests", *kind))
-        has_average = "total" not in kind and path != "tests.pcr.people.positive"
-        yield Metric(path, DETAIL_TABLE, "value", _ALL if has_average else _NO_AVERAGE, TestKind(test_id, *kind))
+    for test_id, path in enumerate(_TEST_PATHS, start=1):
+        has_average = not path.endswith(".total") and path != "tests.pcr.people.positive"
+        yield Metric(path, DETAIL_TABLE, "value", _ALL if has_average else _NO_AVERAGE, test_id)
 
 
 NATION = Shape(

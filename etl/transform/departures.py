@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -35,6 +36,10 @@ MOST_PLACES = 100_000
 JSON_WORDS = {"int": "integer", "float": "number", "str": "text", "bool": "boolean", "|": "or", "nul": "NUL"}
 # msgspec's words -> the types that drift knows: an integer and a fraction are both numbers.
 DRIFT_TYPES = {"int": "number", "float": "number", "str": "text", "date": "text", "datetime": "text"}
+# Python's types of JSON -> the types that drift knows.
+JSON_TYPES = {
+    type(None): "null", bool: "boolean", int: "number", float: "number", str: "text", list: "array", dict: "object"
+}  # fmt: skip
 
 DEFINITIONS = "meta.field_definitions"
 
@@ -49,69 +54,71 @@ class DepartureError(ContractError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A place where a document departs from its type; `change` is None for a mere value, which is no drift."""
+    """A place where a document departs from its type.
+
+    Without a `problem` the document loads with it; without a `change` it is a mere value, and no drift.
+    """
 
     path: str
-    problem: str
+    problem: str = ""
     change: Change | None = None
 
-    @property
-    def breaks(self) -> bool:
-        """Whether the document cannot load with it."""
-        return self.change is None or self.change.breaking
+
+# Differences, each with the day of the report where it is in a history.
+_Differences = Iterator[tuple[Difference, str | None]]
 
 
 def convert(untyped: Any, shape: Shape, *, single: bool) -> tuple[Any, tuple[Change, ...]]:
-    """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load."""
+    """The records of an untyped document, and its changes; raises `DepartureError` if it cannot load.
+
+    What is new in the document is taken out of it, so that the rest fits.
+    """
+    kind = document_type(shape, single=single)
     definitions, unreadable = _read_definitions(untyped)
     found: dict[Difference, list[str]] = {}
-    for place, (difference, day) in enumerate(differences(untyped, document_type(shape, single=single, strict=True))):
+    for place, (difference, day) in enumerate(differences(untyped, kind)):
         found.setdefault(difference, []).extend([day] if day else [])
         if place == MOST_PLACES:
             raise ContractError(f"{_in_words(found, ())}; not all are counted")
-    shown = _bounded([difference.change for difference in found if difference.change])
-    changes = _explained(shown + unreadable, shape, definitions)
-    if breaking := {difference: days for difference, days in found.items() if difference.breaks}:
+    shown = [difference.change for difference in found if difference.change]
+    changes = (*_explained(shown, shape, definitions), *unreadable)
+    if breaking := {difference: days for difference, days in found.items() if difference.problem}:
         days = sorted({day for some in breaking.values() for day in some})
         is_everywhere = len(days) == len(_reports(untyped))
         raise DepartureError(_in_words(breaking, changes), changes, days=() if is_everywhere else tuple(days))
-    return msgspec.convert(untyped, document_type(shape, single=single, strict=False)), changes
-
-
-def _bounded(changes: list[Change]) -> list[Change]:
-    """The changes; one in the place of all new paths, where these are too many to record each."""
-    rest = [change for change in changes if change.change != drift.PATH_ADDED]
-    if len(changes) - len(rest) <= MOST_NAMES:
-        return changes
-    return [*rest, Change("shape", drift.PATH_ADDED, "document", after=f"more than {MOST_NAMES} new paths")]
+    return msgspec.convert(untyped, kind), changes
 
 
 def _in_words(breaking: dict[Difference, list[str]], changes: tuple[Change, ...]) -> str:
     """The first differences by name, and the new name of each path that was renamed."""
-    named = [_difference_in_words(*item) for item in list(breaking.items())[:NAMED_DIFFERENCES]]
-    rest = [f"and {len(breaking) - NAMED_DIFFERENCES} more"] if len(breaking) > NAMED_DIFFERENCES else []
-    renamed = [f"{change.path} is {change.after} now" for change in changes if change.change == drift.PATH_RENAMED]
-    return "; ".join(named + rest + renamed)
+    said = []
+    for difference, days in islice(breaking.items(), NAMED_DIFFERENCES):
+        some = ", ".join(days) if len(days) <= NAMED_DAYS else f"{len(days)} times"
+        said.append(f"{difference.path}: {difference.problem}" + (f" ({some})" if some else ""))
+    if len(breaking) > NAMED_DIFFERENCES:
+        said.append(f"and {len(breaking) - NAMED_DIFFERENCES} more")
+    said += [f"{change.path} is {change.after} now" for change in changes if change.change == drift.PATH_RENAMED]
+    return "; ".join(said)
 
 
-def _difference_in_words(difference: Difference, days: list[str]) -> str:
-    some = ", ".join(days) if len(days) <= NAMED_DAYS else f"{len(days)} times"
-    return f"{difference.path}: {difference.problem}" + (f" ({some})" if some else "")
+def _explained(changes: list[Change], shape: Shape, definitions: Collection[FieldDefinition]) -> list[Change]:
+    """The changes, the new paths last; a path gone under one name and new under another is one change.
 
-
-def _explained(changes: list[Change], shape: Shape, definitions: Collection[FieldDefinition]) -> tuple[Change, ...]:
-    """The changes, the breaking ones first; a path gone under one name and new under another is one change."""
-    added = [change.path.removeprefix(drift.DATA) for change in changes if change.change == drift.PATH_ADDED]
+    One change stands for all new paths, where these are too many to record each.
+    """
+    new = [change for change in changes if change.change == drift.PATH_ADDED]
+    if len(new) > MOST_NAMES:
+        new = [Change("shape", drift.PATH_ADDED, "document", after=f"more than {MOST_NAMES} new paths")]
+    added = [change.path.removeprefix(drift.DATA) for change in new]
     explained: list[Change] = []
     for change in changes:
         gone = change.path.removeprefix(drift.DATA)
         if change.change == drift.PATH_GONE and gone != change.path:
             explained += drift.explain_gone(gone, paths_below(shape, gone), added, definitions)
-        else:
+        elif change.change != drift.PATH_ADDED:
             explained.append(change)
     renamed = {change.after for change in explained if change.change == drift.PATH_RENAMED}
-    kept = [change for change in explained if change.path not in renamed]
-    return tuple(sorted(kept, key=lambda change: not change.breaking))
+    return explained + [change for change in new if change.path not in renamed]
 
 
 def _read_definitions(untyped: Any) -> tuple[list[FieldDefinition], list[Change]]:
@@ -183,11 +190,10 @@ def _nulls(tree: Any) -> Any:
 # --- differences ---
 
 
-def differences(
-    value: Any, expected: Any, path: str = "", day: str | None = None
-) -> Iterator[tuple[Difference, str | None]]:
-    """Every place where untyped JSON departs from a type, with the day of the report where it is in a history."""
-    if _fits(value, expected):
+def differences(value: Any, expected: Any, path: str = "", day: str | None = None) -> _Differences:
+    """Every place where untyped JSON departs from a type; what is new is taken out of the JSON."""
+    said = _misfit(value, expected)
+    if not said:
         # A look into each value takes a hundred times as long.
         return
     if getattr(expected, "__origin__", None) is list and isinstance(value, list):
@@ -195,66 +201,52 @@ def differences(
             yield from differences(item, expected.__args__[0], path, _day(item))
     elif isinstance(expected, type) and issubclass(expected, Struct) and isinstance(value, dict):
         yield from _struct_differences(value, expected, path, day)
-    elif found := _leaf_difference(value, expected, path or "document"):
-        yield found, day
+    else:
+        yield _leaf_difference(value, said, path or "document"), day
 
 
-def _fits(value: Any, expected: Any) -> bool:
+def _misfit(value: Any, expected: Any) -> str:
+    """The first reason why a value is not of a type, as msgspec says it; empty if it is."""
     try:
         msgspec.convert(value, expected)
-    except msgspec.ValidationError:
-        return False
-    return True
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
-def _struct_differences(
-    value: dict[str, Any], expected: type[Struct], path: str, day: str | None
-) -> Iterator[tuple[Difference, str | None]]:
+_fields = cache(msgspec.structs.fields)
+
+
+def _struct_differences(value: dict[str, Any], expected: type[Struct], path: str, day: str | None) -> _Differences:
     prefix = f"{path}." if path else ""
-    fields = _fields(expected)
-    for name, field in fields.items():
-        if name in value:
-            yield from differences(value[name], field.type, prefix + name, day)
+    for field in _fields(expected):
+        place = prefix + field.encode_name
+        if field.encode_name in value:
+            yield from differences(value[field.encode_name], field.type, place, day)
         elif field.required:
-            gone = Change("shape", drift.PATH_GONE, prefix + name, breaking=True)
-            yield Difference(prefix + name, "is missing", gone), day
-    for name in sorted(value.keys() - fields.keys()) if expected.__struct_config__.forbid_unknown_fields else ():
-        # Such a path could not be recorded.
+            yield Difference(place, "is missing", Change("shape", drift.PATH_GONE, place, breaking=True)), day
+    for name in sorted(value.keys() - set(expected.__struct_encode_fields__)):
+        new = Change("shape", drift.PATH_ADDED, prefix + name, after=JSON_TYPES[type(value.pop(name))])
+        # Some paths could not be recorded.
         if "\0" in name:
             yield Difference(f"{prefix}{name:.40}", "has a NUL in its name"), day
         elif len(name) > LONGEST_NAME:
             yield Difference(f"{prefix}{name:.40}", f"has more than {LONGEST_NAME} characters in its name"), day
         else:
-            new = Change("shape", drift.PATH_ADDED, prefix + name, after=json_type(value[name]))
-            yield Difference(prefix + name, "is new", new), day
+            yield Difference(prefix + name, change=new), day
 
 
-@cache
-def _fields(kind: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    """The fields of a record type by their published names."""
-    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
-
-
-def _leaf_difference(value: Any, expected: Any, path: str) -> Difference | None:
-    try:
-        msgspec.convert(value, expected)
-    except msgspec.ValidationError as error:
-        # The one pattern in the types is that of text.
-        said = re.sub(" matching regex .*", " without a NUL", str(error))
-        types = re.match(r"Expected `(\w+).*`, got ", said)
-        before, after = DRIFT_TYPES.get(types[1], types[1]) if types else None, json_type(value)
-        # A null has no type, and an impossible value may have the right one.
-        is_drift = types and value is not None and before != after
-        change = Change("shape", drift.TYPE_CHANGED, path, before, after, breaking=True) if is_drift else None
-        problem = re.sub(r"[a-z|]+", lambda word: JSON_WORDS.get(word[0], word[0]), said.lower().replace("`", ""))
-        return Difference(path, problem + (f" {value!r:.40}" if said.startswith("Invalid") else ""), change)
-    return None
-
-
-def json_type(value: Any) -> str:
-    """The type of a JSON value in the words of drift."""
-    names = {bool: "boolean", int: "number", float: "number", str: "text", list: "array", dict: "object"}
-    return names.get(type(value), "null")
+def _leaf_difference(value: Any, said: str, path: str) -> Difference:
+    """The difference of a value that is no object or list of its type, with what msgspec said of it in our words."""
+    # The one pattern in the types is that of text.
+    said = re.sub(" matching regex .*", " without a NUL", said)
+    types = re.match(r"Expected `(\w+).*`, got ", said)
+    before, after = DRIFT_TYPES.get(types[1], types[1]) if types else None, JSON_TYPES[type(value)]
+    # A null has no type, and an impossible value may have the right one.
+    is_drift = types and value is not None and before != after
+    change = Change("shape", drift.TYPE_CHANGED, path, before, after, breaking=True) if is_drift else None
+    problem = re.sub(r"[a-z|]+", lambda word: JSON_WORDS.get(word[0], word[0]), said.lower().replace("`", ""))
+    return Difference(path, problem + (f" {value!r:.40}" if said.startswith("Invalid") else ""), change)
 
 
 def _day(report: Any) -> str | None:

@@ -4,7 +4,7 @@ Each signal is compared with the last one of the same kind of endpoint, and neve
 paths that the data never had, and the nation's reports hold less than the states'.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -71,27 +71,23 @@ def compare_definitions(known: Collection[FieldDefinition], seen: Collection[Fie
     if not known or not seen:
         return []
     before, after = ({identity(item): item for item in definitions} for definitions in (known, seen))
-    renamed = _renamed(before, after)
-    changes = [Change("definition", "definition renamed", new, old) for new, old in renamed.items()]
-    for path, definition in after.items():
-        if was := before.get(renamed.get(path, path)):
-            changes += _definition_changes(path, was, definition)
-        else:
-            changes.append(Change("definition", "definition added", path, after=definition.name))
-    gone = before.keys() - after.keys() - set(renamed.values())
-    return changes + [Change("definition", "definition removed", path, before[path].name) for path in sorted(gone)]
-
-
-def _renamed(before: Mapping[str, FieldDefinition], after: Mapping[str, FieldDefinition]) -> dict[str, str]:
-    """New identity -> old one, where a new definition names a missing one among its prior names."""
     gone = before.keys() - after.keys()
-    return {
+    # New identity -> old one, where a new definition names a missing one among its prior names.
+    renamed = {
         path: old
         for path, definition in after.items()
         if path not in before
         for old in definition.prior_names
         if old in gone
     }
+    changes = [Change("definition", "definition renamed", new, old) for new, old in renamed.items()]
+    for path, definition in after.items():
+        if was := before.get(renamed.get(path, path)):
+            changes += _definition_changes(path, was, definition)
+        else:
+            changes.append(Change("definition", "definition added", path, after=definition.name))
+    removed = sorted(gone - set(renamed.values()))
+    return changes + [Change("definition", "definition removed", path, before[path].name) for path in removed]
 
 
 def _definition_changes(path: str, was: FieldDefinition, now: FieldDefinition) -> Iterator[Change]:
@@ -114,13 +110,12 @@ def explain_gone(
     names = {path: _new_name(path, added, definitions) for path in (gone, *parts)}
     # The whole has one reason if it has a new name, or if no part of it has one.
     paths = [gone] if names[gone] or not any(names.values()) else parts
-    return [_missing_path(path, names[path]) for path in paths]
-
-
-def _missing_path(path: str, published: str | None) -> Change:
-    if published:
-        return Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
-    return Change("shape", PATH_GONE, DATA + path, breaking=True)
+    return [
+        Change("shape", PATH_RENAMED, DATA + path, DATA + path, DATA + published, breaking=True)
+        if (published := names[path])
+        else Change("shape", PATH_GONE, DATA + path, breaking=True)
+        for path in paths
+    ]
 
 
 def _new_name(path: str, added: Collection[str], definitions: Collection[FieldDefinition]) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 
 from etl.errors import DocumentError
-from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Metric, Shape, column_paths, key_columns
+from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Shape, column_paths, key_columns
 from etl.transform.records import TYPES, Instant, Signed, Text, read
 from etl.transform.rows import Rows
 
@@ -162,12 +162,11 @@ def _unpublished(shape: Shape) -> dict[_Place, dict[str, None]]:
 @cache
 def _targets(shape: Shape) -> dict[str, tuple[_Place, str]]:
     """Path -> the place and the column that it feeds."""
-    targets = {metric.path: (_place(metric), metric.measure) for metric in shape.metrics}
+    targets: dict[str, tuple[_Place, str]] = {
+        metric.path: ((metric.table, (metric.test_id,) if metric.test_id else ()), metric.measure)
+        for metric in shape.metrics
+    }
     return targets | {part.path: ((REPORT_TABLE, ()), part.column) for part in shape.attributes}
-
-
-def _place(metric: Metric) -> _Place:
-    return (metric.table, (metric.test.test_id,) if metric.test else ())
 
 
 @cache

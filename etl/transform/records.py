@@ -1,7 +1,7 @@
 """The record types of a document, made from the declaration, and the decoders that make records of its JSON."""
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import Annotated, Any, TypeVar
 
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from etl.errors import ContractError, DocumentError
-from etl.transform.declaration import CALCULATED, STATE, AttributeKind, NumberKind, Shape
+from etl.transform.declaration import CALCULATED, STATE, Kind, Shape
 
 MAX_BIGINT = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
@@ -23,7 +23,7 @@ Text = Annotated[str, Meta(pattern=_NO_NUL, max_length=LONGEST_TEXT)]
 Name = Annotated[str, Meta(pattern=_NO_NUL, min_length=1, max_length=LONGEST_NAME)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
-TYPES: dict[NumberKind | AttributeKind, Any] = {
+TYPES: dict[Kind, Any] = {
     "count": Count,
     "change": Signed,
     "percent": Annotated[float, Meta(ge=0)],
@@ -48,17 +48,13 @@ class FieldDefinition(Struct, frozen=True, gc=False):
 Definitions = Annotated[list[FieldDefinition], Meta(max_length=MOST_NAMES)]
 
 
-class DocumentMeta(Struct, gc=False):
+class DocumentMeta(Struct, gc=False, forbid_unknown_fields=True):
     """The `meta` of a document, of which the build time of the site and the field definitions are read."""
 
     build_time: Instant
     license: Any = None
     version: Any = None
     field_definitions: Definitions = []
-
-
-class _StrictMeta(DocumentMeta, gc=False, forbid_unknown_fields=True):
-    """The `meta` of a document, in which no other name may be."""
 
 
 def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
@@ -75,37 +71,37 @@ def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 # Two threads that make decoders of the same types at once crash the interpreter with msgspec 0.22.
 _making_decoders = Lock()
+_struct = partial(msgspec.defstruct, forbid_unknown_fields=True, gc=False)
 
 
 @cache
 def envelope_decoder(*, single: bool) -> "msgspec.json.Decoder[Any]":
     """The decoder of the document of a history, or of a `single` day, which leaves the reports as published."""
     with _making_decoders:
-        return msgspec.json.Decoder(_document_type(msgspec.Raw, single=single, strict=True))
+        return msgspec.json.Decoder(_document_type(msgspec.Raw, single=single))
 
 
 @cache
 def data_decoder(shape: Shape) -> "msgspec.json.Decoder[list[Any]]":
     """The decoder of a list of reports, which refuses undeclared names as the one of their envelope does."""
     with _making_decoders:
-        return msgspec.json.Decoder(list[_entry_type(shape, strict=True)])  # type: ignore[misc]  # made at run time
+        return msgspec.json.Decoder(list[_entry_type(shape)])  # type: ignore[misc]  # a type made at run time
 
 
 @cache
-def document_type(shape: Shape, *, single: bool, strict: bool) -> Any:
+def document_type(shape: Shape, *, single: bool) -> Any:
     """The record type of a document, with `meta` and `data` in the published structure."""
-    return _document_type(_entry_type(shape, strict=strict), single=single, strict=strict)
+    return _document_type(_entry_type(shape), single=single)
 
 
-def _document_type(report: Any, *, single: bool, strict: bool) -> Any:
+def _document_type(report: Any, *, single: bool) -> Any:
     data = report if single else list[report]
-    fields = [("meta", _StrictMeta if strict else DocumentMeta), ("data", data), ("links", Any, None)]
-    return _struct("Document", fields, strict=strict)
+    return _struct("Document", [("meta", DocumentMeta), ("data", data), ("links", Any, None)])
 
 
 @cache
-def _entry_type(shape: Shape, *, strict: bool) -> Any:
-    return _record_type("Report", report_tree(shape), strict=strict)
+def _entry_type(shape: Shape) -> Any:
+    return _record_type("Report", report_tree(shape))
 
 
 @cache
@@ -131,13 +127,6 @@ def plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
         plant(branch, rest, leaf)
 
 
-def _record_type(name: str, tree: dict[str, Any], *, strict: bool) -> Any:
-    fields = [
-        (key, _record_type(key, leaf, strict=strict) if isinstance(leaf, dict) else leaf)
-        for key, leaf in tree.items()
-    ]
-    return _struct(name, fields, strict=strict)
-
-
-def _struct(name: str, fields: Any, *, strict: bool) -> Any:
-    return msgspec.defstruct(name, fields, forbid_unknown_fields=strict, gc=False)
+def _record_type(name: str, tree: dict[str, Any]) -> Any:
+    fields = [(key, _record_type(key, leaf) if isinstance(leaf, dict) else leaf) for key, leaf in tree.items()]
+    return _struct(name, fields)

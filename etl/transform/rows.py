@@ -46,7 +46,7 @@ def flatten(reports: Sequence[Any], shape: Shape) -> Rows:
 
 def _details(reports: Sequence[Any], shape: Shape) -> list[Row]:
     """One row per report and kind of test, where any of its five numbers is published."""
-    metrics = {metric.test.test_id: metric for metric in shape.metrics if metric.test}
+    metrics = {metric.test_id: metric for metric in shape.metrics if metric.test_id}
     if not metrics:
         return []
     tests_of = attrgetter(*(metric.path for metric in metrics.values()))

@@ -20,7 +20,11 @@ select
     total_cases,
     round(7 * ln(2.0) / ln(total_cases / week_before::numeric), 1) as doubling_days
 from growth
-where extract(isodow from report_date) = 7 and report_date between '2020-03-08' and '2020-05-31' and total_cases > week_before
+where
+    extract(isodow from report_date) = 7
+    and report_date between '2020-03-08' and '2020-05-31'
+    and total_cases > week_before
+    and week_before > 0
 order by report_date;
 
 -- First rows:

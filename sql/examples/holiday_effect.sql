@@ -7,7 +7,7 @@ select
     calendar.federal_holiday,
     holiday.new_cases,
     week_before.new_cases as new_cases_week_before,
-    round(100 * (holiday.new_cases::numeric / week_before.new_cases - 1), 1) as difference_percent
+    round(100 * (holiday.new_cases::numeric / nullif(week_before.new_cases, 0) - 1), 1) as difference_percent
 from mart.new_per_day as holiday
 inner join mart.new_per_day as week_before
     on holiday.location_code = week_before.location_code and holiday.report_date = week_before.report_date + 7

@@ -7,7 +7,7 @@ share as (
         location_code,
         name,
         total_deaths,
-        total_deaths / sum(total_deaths) over () as of_deaths,
+        total_deaths / nullif(sum(total_deaths) over (), 0) as of_deaths,
         population / sum(population) over () as of_people
     from mart.latest
     where location_type <> 'nation'

@@ -4,8 +4,8 @@
 
 select
     calendar.weekday_name,
-    round(7 * sum(per_day.new_cases) / sum(sum(per_day.new_cases)) over (), 3) as share_of_cases,
-    round(7 * sum(per_day.new_deaths) / sum(sum(per_day.new_deaths)) over (), 3) as share_of_deaths
+    round(7 * sum(per_day.new_cases) / nullif(sum(sum(per_day.new_cases)) over (), 0), 3) as share_of_cases,
+    round(7 * sum(per_day.new_deaths) / nullif(sum(sum(per_day.new_deaths)) over (), 0), 3) as share_of_deaths
 from mart.new_per_day as per_day
 inner join date_dimension as calendar on per_day.report_date = calendar.date
 where per_day.location_code = 'US' and per_day.report_date between '2020-06-29' and '2020-12-27'

@@ -75,7 +75,6 @@ relation_columns as (
 select
     relation.name,
     relation.kind,
-    relation.schema,
     relation.meaning,
     described.is_partitioned,
     described.columns,

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from etl import config
 from etl.config import ROOT
 from etl.database import connection as database
 from etl.database import embedded as server
-from etl.database.connection import Connection, fetch_all
+from etl.database.connection import Connection, execute, fetch_all
+from etl.errors import StatementError
+from etl.transform.declaration import NATION
 from tests.conftest import copied, load_snapshot, make_template, read_only
-from tests.documents import snapshot
+from tests.documents import document, report, snapshot, state_history
 from tests.warehouse import Warehouse
 
 EXAMPLES = sorted((ROOT / "sql/examples").glob("*.sql"))
@@ -102,6 +105,27 @@ def test_an_example_answers_as_it_says(example: Path, request: pytest.FixtureReq
     expected = cells([line.removeprefix("--") for line in shown[2].splitlines()])
     assert len(expected) > 1
     assert cells(result.stdout.splitlines())[: len(expected)] == expected
+
+
+def test_every_example_answers_where_nothing_is_there_but_zeros_and_first_figures(
+    conn: Connection, tmp_path: Path
+) -> None:
+    """A series that begins with zeros, or is short, divides nothing by zero."""
+    warehouse = Warehouse(conn, tmp_path)
+    first = date(2020, 5, 4)
+    figures: dict[str, Any] = {
+        str(first + timedelta(days=number)): {"cases__total": max(0, number - 21), "outcomes__death__total": 0}
+        for number in range(35)
+    }
+    warehouse.publish("us/daily.json", document([report(NATION, day, **values) for day, values in figures.items()]))
+    warehouse.publish("states/ca/daily.json", state_history("CA", figures))
+    assert warehouse.load(locations="us,ca").exit_code == 0
+    execute(conn, "set search_path to public")
+    for example in EXAMPLES:
+        try:
+            fetch_all(conn, example.read_text(encoding="utf-8"))
+        except StatementError as error:
+            pytest.fail(f"{example.stem}: {error}")
 
 
 def test_the_biggest_revisions_are_found_after_a_change_of_source_too(conn: Connection, tmp_path: Path) -> None:

@@ -30,12 +30,13 @@ from psycopg2.extras import register_default_jsonb
 from etl import config
 from etl.database import connection as database
 from etl.errors import UsageError
-from etl.show.export import FORMATS, FileFormat, Relation, catalogue, export
+from etl.show.export import FileFormat, Relation, catalogue, export
 from tests.cli import Cli
 from tests.conftest import MAIN, Command, administrator, whole_only
 from tests.parts import require
 
 Row = tuple[tuple[str, Any], ...]
+FORMATS: tuple[FileFormat, ...] = ("csv", "parquet")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def in_database(dsn: str, relation: Relation) -> "Counter[Row]":
     # Arrays are text in an export, as Postgres writes them.
     register_type(new_type((1009,), "text array", lambda text, _cursor: text), connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"select * from {relation.schema}.{relation.name}")
+        cursor.execute(f"select * from {'public' if relation.kind == 'table' else 'mart'}.{relation.name}")
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, each, strict=True)) for each in cursor]
         cursor.execute("select location_id, location_code from public.location_dimension")

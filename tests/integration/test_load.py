@@ -52,7 +52,7 @@ def test_a_document_is_loaded_with_every_column(warehouse: Warehouse) -> None:
     warehouse.publish(CALIFORNIA, document([record]))
     assert warehouse.load().exit_code == 0
     for number, metric in enumerate(STATE.metrics, start=1):
-        where = f"and test_id = {metric.test.test_id}" if metric.test else ""
+        where = f"and test_id = {metric.test_id}" if metric.test_id else ""
         found = warehouse.rows(
             f"select {', '.join(metric.columns)} from public.{metric.table}"
             f" where location_id = 6 and report_date = '2021-01-01' {where}"

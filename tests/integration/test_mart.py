@@ -337,7 +337,7 @@ def calculated_differences(star: Star) -> Iterator[Row]:
     places = {row["location_id"]: row for row in dicts(star.conn, "select * from public.location_dimension")}
     metrics = {metric.label: metric for metric in (*NATION.metrics, *STATE.metrics) if metric.calculated}
     for metric in metrics.values():
-        where = f"where test_id = {metric.test.test_id}" if metric.test else ""
+        where = f"where test_id = {metric.test_id}" if metric.test_id else ""
         by_place: dict[int, list[Row]] = defaultdict(list)
         for row in dicts(star.conn, f"select * from public.{metric.table} {where}"):
             by_place[row["location_id"]].append(row)
@@ -352,8 +352,9 @@ def calculated_differences(star: Star) -> Iterator[Row]:
 
 def differences(metric: Metric, row: Row, own: Row, place: Row) -> Iterator[Row]:
     """The calculated figures of one row that are not our own."""
+    test_type, unit, result = metric.path.split(".")[1:] if metric.test_id else (None, None, None)
     for name, finding in DIFFERENCES.items():
-        column = f"{metric.measure}_{name}" if metric.test is None else name
+        column = f"{metric.measure}_{name}" if metric.test_id is None else name
         if name not in metric.calculated or row[column] == own[name]:
             continue
         known = None not in (row[column], own[name])
@@ -361,8 +362,7 @@ def differences(metric: Metric, row: Row, own: Row, place: Row) -> Iterator[Row]
             continue
         yield {each: place[each] for each in ("location_code", "name", "location_type")} | {
             "report_date": row["report_date"], "finding": finding, "fact": metric.table, "measure": column,
-            "test_type": metric.test and metric.test.test_type, "unit": metric.test and metric.test.unit,
-            "result": metric.test and metric.test.result, "published_value": row[column], "recomputed_value": own[name],
+            "test_type": test_type, "unit": unit, "result": result, "published_value": row[column], "recomputed_value": own[name],
         }  # fmt: skip
 
 

@@ -199,9 +199,5 @@ def test_the_stored_bytes_are_the_documents(loaded: Connection) -> None:
 def test_the_declaration_s_tests_are_those_of_the_api() -> None:
     assert {metric.path for metric in STATE.metrics} | {metric.path for metric in NATION.metrics} == {
         *MEASURES,
-        *(
-            f"tests.{test.test_type}.{test.unit}.{test.result}"
-            for test in (metric.test for metric in STATE.metrics)
-            if test
-        ),
+        *(metric.path for metric in STATE.metrics if metric.test_id),
     }

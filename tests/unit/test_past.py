@@ -65,7 +65,7 @@ def path_of(table: str, column: str, test: int, shape: Shape) -> str:
     if table == REPORT_TABLE:
         return ATTRIBUTES[column]
     if table == DETAIL_TABLE:
-        (path,) = (metric.path for metric in shape.metrics if metric.test and metric.test.test_id == test)
+        (path,) = (metric.path for metric in shape.metrics if metric.test_id == test)
         return path
     (path,) = (
         path

@@ -89,7 +89,7 @@ def reports(draw: st.DrawFn, shape: Shape) -> tuple[Json, dict[tuple[str, int | 
             value = draw(st.none() | NUMBERS[path.rsplit(".", 1)[1]])
             plant(record, path, value)
             if value is not None:
-                cells[metric.table, metric.test.test_id if metric.test else None, column] = value
+                cells[metric.table, metric.test_id, column] = value
     return record, cells
 
 
