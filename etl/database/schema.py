@@ -34,7 +34,9 @@ def upgrade(conn: Connection, *, keys_later: bool = False) -> list[str]:
     Raises `UsageError` if the schema is of another state of this program, such as a newer one.
     """
     shipped, applied = tables(), _applied(conn)
-    waiting = [name for name in _missing(shipped, applied) if applied or not keys_later or name != KEYS]
+    waiting = _missing(shipped, applied)
+    if keys_later and not applied:
+        waiting.remove(KEYS)
     for name in waiting:
         _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})

@@ -22,6 +22,7 @@ from etl.database.connection import Connection, execute, fetch_all, fetch_one
 from etl.errors import UsageError
 from etl.load.merge import FACT_STAMPS, REPORT_STAMPS
 from etl.logs import log
+from etl.run.pipeline import LoadOptions, run
 from etl.transform.declaration import (
     CALCULATED,
     DETAIL_TABLE,
@@ -34,7 +35,8 @@ from etl.transform.declaration import (
     value_columns,
 )
 from tests.conftest import administrator
-from tests.warehouse import Warehouse
+from tests.documents import state_history
+from tests.warehouse import CALIFORNIA, Warehouse
 
 CLASSIC_QUERY = """
 select * from Cases_Dimension
@@ -305,6 +307,52 @@ def test_a_file_that_fails_leaves_nothing_behind(
 def test_without_the_schema_a_command_says_what_to_run(empty: Connection) -> None:
     with pytest.raises(UsageError, match=r"run `main\.py load` or `main\.py init-db` first"):
         schema.require(empty)
+
+
+# --- the foreign keys ---
+
+KEYS = """
+    select conrelid::regclass::text, pg_get_constraintdef(oid), convalidated
+    from pg_constraint
+    where contype = 'f' and connamespace = 'public'::regnamespace
+    order by 1, 2
+"""
+
+
+def test_a_load_that_makes_the_schema_leaves_the_keys_that_init_db_makes(
+    conn: Connection, empty: Connection, tmp_path: Path
+) -> None:
+    assert Warehouse(empty, tmp_path).history({"2021-01-01": {"cases__total": 1}}).exit_code == 0
+    keys = fetch_all(empty, KEYS)
+    assert keys == fetch_all(conn, KEYS)
+    assert len(keys) == 8
+    assert all(validated for _, _, validated in keys)
+    schema.require(empty)
+
+
+def test_keys_that_a_broken_off_load_has_not_made_are_made_by_the_next(
+    conn: Connection, empty: Connection, tmp_path: Path
+) -> None:
+    """The progress is shown after each document: the load breaks off there."""
+
+    def leave(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    warehouse = Warehouse(empty, tmp_path)
+    warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": {"cases__total": 1}}))
+    options = LoadOptions(source=str(tmp_path), locations="ca")
+    with pytest.raises(KeyboardInterrupt):
+        run(empty, options, {}, leave)
+    assert fetch_all(empty, "select location_id, total_cases from public.cases_fact") == [(6, 1)]
+    assert fetch_all(empty, KEYS) == []
+    with pytest.raises(UsageError, match=r"not up to date: run `main\.py load` or `main\.py init-db` first"):
+        schema.require(empty)
+    execute(empty, "grant usage on schema ops, public to covid_loader; set role covid_loader")
+    with pytest.raises(UsageError, match="must be owner of table"):
+        run(empty, options, {})
+    execute(empty, "reset role")
+    assert run(empty, options, {}).exit_code == 0
+    assert fetch_all(empty, KEYS) == fetch_all(conn, KEYS)
 
 
 # --- roles ---
