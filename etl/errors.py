@@ -56,11 +56,16 @@ def first(codes: Iterable[ExitCode]) -> ExitCode:
     return min(codes, key=list(ExitCode).index, default=ExitCode.OK)
 
 
+# The errors of this machine. A module that cannot be imported is one of them: it is not installed, or there is too
+# little memory for it.
+MACHINE_ERRORS = (OSError, MemoryError, ImportError)
+
+
 def exit_code_of(error: BaseException) -> ExitCode:
     """The exit code of a command that ends with an error, or of a document that fails by it."""
     if isinstance(error, EtlError | Interrupted):
         return error.exit_code
-    return ExitCode.USAGE if isinstance(error, OSError | MemoryError) else ExitCode.BUG
+    return ExitCode.USAGE if isinstance(error, MACHINE_ERRORS) else ExitCode.BUG
 
 
 def printable(text: str) -> str:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     logs.configure(logs.format_asked_for(arguments, os.environ))
     try:
         return _dispatch(list(arguments), os.environ)
-    except (EtlError, OSError, MemoryError, Interrupted) as error:
+    except (EtlError, *errors.MACHINE_ERRORS, Interrupted) as error:
         code = exit_code_of(error)
         log.error("command failed", extra={"exit_code": int(code), "reason": str(error) or "out of memory"})
         return code

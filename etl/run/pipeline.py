@@ -9,7 +9,16 @@ from functools import partial
 
 from etl.database import schema
 from etl.database.connection import Connection, transaction
-from etl.errors import ContractError, DocumentError, EtlError, Outcome, SourceError, exit_code_of, shown
+from etl.errors import (
+    MACHINE_ERRORS,
+    ContractError,
+    DocumentError,
+    EtlError,
+    Outcome,
+    SourceError,
+    exit_code_of,
+    shown,
+)
 from etl.extract import choose
 from etl.extract.source import NOT_ASKED, Missing, Source
 from etl.load import events, locations, rules
@@ -146,7 +155,7 @@ class DocumentStep:
         """Settles a document and counts it; an error makes it a failed one, unless that error ends the run."""
         try:
             verdict = settle()
-        except (EtlError, MemoryError, OSError) as error:
+        except (EtlError, *MACHINE_ERRORS) as error:
             if isinstance(error, EtlError) and error.ends_run:
                 raise
             verdict = Verdict(Outcome.FAILED, str(error) or "out of memory", exit_code_of(error))

@@ -146,6 +146,14 @@ def test_a_full_standard_output_is_said_in_one_line(command: Command) -> None:
     assert "No space left on device" in result.stderr
 
 
+def test_a_module_that_does_not_fit_into_memory_is_one_line(command: Command, tmp_path: Path) -> None:
+    reason = "libpq.so.5: failed to map segment from shared object"
+    (tmp_path / "psycopg2.py").write_text(f"raise ImportError({reason!r})")
+    result = command("status", PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert f"exit_code=2 reason={reason}" in result.stderr.replace('"', "")
+
+
 def test_variables_are_read_by_the_commands_that_use_them_alone(cli: Cli) -> None:
     environ = {"COVID_ETL_LOCATIONS": "ca", "COVID_ETL_JOBS": "many", "COVID_ETL_FORMAT": "xml"}
     result = cli("replay", "--rejected", **environ)
