@@ -29,7 +29,7 @@ LARGEST_WITHDRAWAL = 0.1
 class Payload:
     """A sound document: its bytes, the hash of its data, its news, and what is notable in it.
 
-    If it `may_be_same`, its data differs from what was loaded last in its form or not at all.
+    If it `may_be_same`, its data may be what was loaded last, in another form.
     """
 
     received: Received

@@ -20,7 +20,7 @@ from etl.transform import bounds, contract
 from etl.transform.contract import Document
 from etl.transform.departures import DepartureError
 from etl.transform.drift import Observation
-from etl.transform.news import Known, news_of
+from etl.transform.news import NO_DIGEST, Known, news_of
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
@@ -96,7 +96,8 @@ class Preparer:
             if last and last.own_build_time and build_time < last.own_build_time:
                 return Verdict(Outcome.STALE, f"built {build_time}, before the one loaded")
             payload = make_payload(request, received, document, known, self.today)
-            return replace(payload, may_be_same=bool(last and last.is_no_news and not document.changes))
+            both_fit = not document.changes and NO_DIGEST not in known.days_by_digest
+            return replace(payload, may_be_same=bool(last and last.is_no_news and both_fit))
         except ContractError as error:
             return rejection(request, received, error)
 

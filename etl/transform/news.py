@@ -11,6 +11,8 @@ from etl.transform.declaration import Shape
 from etl.transform.rows import CopyText, copy_texts
 
 DIGEST_SIZE = 16
+# In the place of the digest of a report whose document departed from the declaration.
+NO_DIGEST = bytes(DIGEST_SIZE)
 # A day and a digest as `sql/load/known_days.sql` packs them; Postgres counts days from this one.
 _PACKED, _DAY_ZERO = f">i{DIGEST_SIZE}s", date(2000, 1, 1)
 

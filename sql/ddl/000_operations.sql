@@ -61,7 +61,7 @@ alter table ops.document alter column body set storage external;
 comment on table ops.document is 'One row per distinct document received, with the bytes from which every figure can be derived again.';
 comment on column ops.document.document_id is 'Number of the document; gaps are normal.';
 comment on column ops.document.sha256 is 'SHA-256 of the decompressed body, hexadecimal: the sha256sum of the file, or of a .gz file once it is decompressed.';
-comment on column ops.document.data_hash is 'SHA-256 of the data in canonical form, without build time, key order and white space. Null if the document breaks the contract.';
+comment on column ops.document.data_hash is 'SHA-256 over the reports as published, without the build time; of a document that departs from the declaration over its data in canonical form. Null if the document breaks the contract.';
 comment on column ops.document.body is 'The body, gzip-compressed by the source, or else by the loader. Null after `prune`.';
 comment on column ops.document.size_bytes is 'Length of the decompressed body, in bytes.';
 

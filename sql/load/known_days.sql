@@ -1,5 +1,5 @@
 -- For each document that is asked for: the days that the warehouse has of those it speaks of, each with the digest of its
--- report, packed. Zeros stand for the digest of a report that has none, which is compared with its rows.
+-- report, packed. Zeros stand for the digest of a report that has none.
 select
     asked.address,
     string_agg(

@@ -13,6 +13,7 @@ from etl.errors import DatabaseError, ExitCode, SourceError, UsageError
 from etl.run import replay
 from etl.run.pipeline import LoadOptions, run
 from etl.transform import contract
+from etl.transform.news import Known
 from tests.documents import plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
@@ -60,10 +61,10 @@ def test_a_document_that_the_database_refuses_fails_alone(warehouse: Warehouse, 
 def test_a_bug_in_one_document_is_its_own_and_its_traceback_in_the_log(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def decode(body: bytes, expected: contract.Expected) -> contract.Document:
+    def decode(body: bytes, expected: contract.Expected, known: Known) -> contract.Document:
         if expected.location_code == "CA":
             raise ZeroDivisionError("oh")
-        return real(body, expected)
+        return real(body, expected, known)
 
     real = contract.decode
     publish(warehouse)

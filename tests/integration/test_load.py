@@ -144,6 +144,19 @@ def test_a_day_later_only_the_new_report_is_written(warehouse: Warehouse) -> Non
         assert len(new) == counts[table][0]
 
 
+def test_without_digests_every_report_is_compared_once(warehouse: Warehouse) -> None:
+    warehouse.history(days(3))
+    before, known = warehouse.versions(), warehouse.rows("select * from ops.report_digest order by 2")
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("delete from ops.report_digest")
+    warehouse.history(days(4))
+    assert warehouse.rows("select * from ops.report_digest order by 2")[:3] == known
+    assert {table: len(rows) for table, rows in warehouse.versions().items()} == dict.fromkeys(TABLES, 4) | {
+        DETAIL_TABLE: 0
+    }
+    assert all(set(before[table]) <= set(warehouse.versions()[table]) for table in TABLES)
+
+
 def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """Each row of the star, with the document that brought it in place of time and run; and the digests."""
     query = """
