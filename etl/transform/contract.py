@@ -153,11 +153,10 @@ def _check_instants(build_time: datetime, reports: list[Any], shape: Shape) -> N
         raise ContractError(f"meta.build_time is {build_time}, which the database cannot hold")
     for path in [attribute.path for attribute in shape.attributes if attribute.kind == "instant"]:
         instant_of = attrgetter(path)
-        for report in reports:
-            instant = instant_of(report)
-            if instant and not _is_storable(instant):
-                text = f"data.{path} of {report.date} is {instant}, which the database cannot hold"
-                raise ContractError(text, days=(str(report.date),))
+        found = ((str(report.date), instant_of(report)) for report in reports)
+        if broken := [(day, instant) for day, instant in found if instant and not _is_storable(instant)]:
+            text = f"data.{path} of {broken[0][0]} is {broken[0][1]}, which the database cannot hold"
+            raise ContractError(text, days=tuple(sorted(day for day, _ in broken)))
 
 
 def _is_storable(instant: datetime) -> bool:
