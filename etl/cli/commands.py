@@ -20,6 +20,7 @@ from etl.logs import log
 
 if TYPE_CHECKING:
     from etl.database.connection import Connection
+    from etl.run.alerts import Watch
     from etl.run.summary import Summary
 
 EXIT_CODES = "exit codes:\n" + "".join(f"  {code:<5}{code.meaning}\n" for code in sorted(ExitCode))
@@ -111,14 +112,24 @@ def _print_result(options: argparse.Namespace, found: Mapping[str, Any], *lines:
 
 @contextmanager
 def _connected(
-    options: argparse.Namespace, environ: Mapping[str, str], *, writes: bool = False, needs_schema: bool = True
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    watch: "Watch | None" = None,
+    *,
+    writes: bool = False,
+    needs_schema: bool = True,
 ) -> Iterator["Connection"]:
-    """The connection of a command to the database in use; with the run lock if the command writes."""
+    """The connection of a command to the database in use; with the run lock if the command writes.
+
+    A watch tells also that the lock is held by whoever does not give it back.
+    """
     from etl.database import connection, schema
 
     with ExitStack() as stack:
         target = stack.enter_context(connection.target(options.database_url, environ))
         conn = stack.enter_context(connection.connect(target))
+        if watch:
+            stack.enter_context(watch.during(conn))
         if writes:
             stack.enter_context(connection.run_lock(conn, options.wait))
         if needs_schema:
@@ -175,10 +186,10 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     ending.limit(options.wait + LONGEST_RUN_SECONDS)
     watched = {} if wanted.dry_run else environ
     with (
-        alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, heartbeat=True) as watch,
-        _connected(options, environ, writes=True, needs_schema=False) as conn,
-        watch.during(conn),
+        alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, is_load=True) as watch,
+        _connected(options, environ, watch, writes=True, needs_schema=False) as conn,
     ):
+        watch.start()
         summary = pipeline.run(conn, wanted, environ, _progress(options))
         watch.notice = alerts.of_summary(summary)
     return _print_summary(options, summary)
@@ -209,7 +220,7 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py replay --locations ca,ny
       main.py replay --rejected
     """
-    from etl.run import alerts, replay, wording
+    from etl.run import alerts, replay
 
     if not options.rejected:
         with _connected(options, environ, writes=True) as conn:
@@ -220,14 +231,10 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(
             "--rejected goes without --locations and --allow-rejected; give the ID of one document at most"
         )
-    with (
-        alerts.Watch("replay", environ) as watch,
-        _connected(options, environ, writes=True) as conn,
-        watch.during(conn),
-    ):
+    with alerts.Watch("replay", environ) as watch, _connected(options, environ, watch, writes=True) as conn:
         summary = replay.replay_rejected(conn, None if options.rejected == opt.ALL else options.rejected)
         # Whoever replays reads what is still rejected; others are told what is new.
-        watch.notice = alerts.Notice(summary.exit_code, news=wording.news_lines(summary))
+        watch.notice = alerts.Notice(summary.exit_code, run_id=summary.run_id)
     return _print_summary(options, summary)
 
 
@@ -423,6 +430,7 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py status --json
       main.py status --max-age-days 2
     """
+    from etl.load.request import load_command
     from etl.run import alerts
     from etl.show import status
 
@@ -436,10 +444,12 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
     watched = environ if options.max_age_days else {}
-    with alerts.Watch("status", watched) as watch, _connected(options, environ) as conn, watch.during(conn):
+    with alerts.Watch(alerts.STALENESS, watched) as watch, _connected(options, environ, watch) as conn:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
-        watch.notice = alerts.of_staleness(stale)
+        last = next((run for run in found.runs if run.command == "load"), None)
+        load = load_command(last.source, last.locations) if last else config.command("load")
+        watch.notice = alerts.of_staleness(stale, load)
     lines = status.as_lines(found) + ([f"STALE: {stale}"] if stale else [])
     _print_result(options, status.as_json(found) | {"stale": stale}, *lines)
     if stale:

@@ -39,11 +39,10 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The changes that a document has made to the rows, and the drift and the new findings in it."""
+    """The changes that a document has made to the rows, and the drift in it."""
 
     merged: MergeCounts
     drift: list[RecordedChange]
-    findings: list[Finding]
 
 
 class Loader:
@@ -87,9 +86,9 @@ class Loader:
             if self.with_past:
                 past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
-            new_findings = self._notice_findings(event, payload, merged)
+            self._notice_findings(event, payload, merged)
             _check_keys(self.conn)
-        return Effect(merged, drift, new_findings)
+        return Effect(merged, drift)
 
     def load_again(self, stored: StoredEvent, request: Request, payload: Payload, change: str) -> MergeCounts:
         """Merges a document as at its first load, within the caller's transaction."""
@@ -137,12 +136,11 @@ class Loader:
                 )
                 events.record(self.conn, event)
 
-    def end_of_run(self) -> list[RecordedChange]:
-        """Records the drift that only all documents of a run together show, and returns it."""
+    def end_of_run(self) -> None:
+        """Records the drift that only all documents of a run together show."""
         with self._writing():
-            removed = list(self.definition_record.end_of_run())
-            recorded = [drift_record.record(self.conn, self.run_id, *changes) for changes in removed]
-            return [change for changes in recorded for change in changes]
+            for observation, removed in list(self.definition_record.end_of_run()):
+                drift_record.record(self.conn, self.run_id, observation, removed)
 
     def _notice(self, observation: Observation, received: Received, known_at: datetime) -> list[RecordedChange]:
         """Records the drift in a document, and ends the drift that is over; returns the former."""
@@ -154,13 +152,13 @@ class Loader:
             self._unsettled.add(observation.location_code)
         return shown
 
-    def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> list[Finding]:
-        gone = findings.values_gone(self.conn, event, payload.empty_metrics, merged)
-        if shown := [*gone, *payload.findings]:
+    def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> None:
+        # Withdrawals that people have allowed are no news to them.
+        found = [] if self.allow_withdrawals else findings.of_merge(self.conn, event, payload.empty_metrics, merged)
+        if shown := [*found, *payload.findings]:
             self._unsettled.add(payload.observation.location_code)
-        if payload.observation.location_code not in self._unsettled:
-            return []
-        return findings.observe(self.conn, event, shown, payload.empty_metrics)
+        if payload.observation.location_code in self._unsettled:
+            findings.observe(self.conn, event, shown, payload.empty_metrics)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

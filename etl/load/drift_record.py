@@ -73,6 +73,12 @@ class RecordedChange:
         values += [attribute.path for attribute in shape.attributes]
         return [path for path in values if f"{path}.".startswith(f"{self.report_path}.")]
 
+    def explains(self, other: "RecordedChange") -> bool:
+        """Whether people have accepted it, and the other is that change in the words of a field definition."""
+        names = [path.removeprefix(drift.DATA) for path in (self.path, self.after or "")]
+        is_part = any(f"{other.path}.".startswith(f"{name}.") for name in names)
+        return self.status == "accepted" and self.endpoint_kind == other.endpoint_kind and is_part
+
     @property
     def line(self) -> str:
         """The change with its number, as a summary and an alert show it."""

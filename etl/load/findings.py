@@ -1,11 +1,11 @@
 """The findings of `ops.finding`: each doubtful thing in what is loaded, once, until a later load is without it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from psycopg2 import sql
 
-from etl.database.connection import Connection, execute, fetch_all, fetch_one
+from etl.database.connection import Connection, execute, fetch_all, fetch_one, rows_of
 from etl.load.events import Event
 from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
@@ -34,10 +34,31 @@ _ADD = """
         %(run_id)s, %(known_at)s
     )
 """
+_AFTER = """
+    select
+        location.location_code as location, finding.check_name as "check", finding.measure, finding.report_date,
+        finding.value, finding.meaning
+    from ops.finding as finding
+    inner join public.location_dimension as location using (location_id)
+    where
+        finding.run_id > %(run_id)s
+        and finding.ended_at is null
+    order by finding.finding_id
+"""
+_OTHER_RULES = """
+    select from (
+        select processing_key
+        from ops.document_load
+        where location_id = %(location_id)s and outcome = 'loaded' and known_at < %(known_at)s
+        order by known_at desc
+        limit 1
+    ) as last
+    where last.processing_key <> %(processing_key)s
+"""
 
 
-def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Sequence[Metric]) -> list[Finding]:
-    """Brings the findings of an event's days up to date, in its transaction; returns those that are new.
+def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Sequence[Metric]) -> None:
+    """Brings the findings of an event's days up to date, in its transaction.
 
     `shown` are the findings in its document, and `empty` the metrics without any value there.
     """
@@ -48,17 +69,40 @@ def observe(conn: Connection, event: Event, shown: Sequence[Finding], empty: Seq
     if over := [finding_id for identity, finding_id in standing.items() if identity not in seen]:
         end = "update ops.finding set ended_at = %s where finding_id = any(%s)"
         execute(conn, end, (event.known_at, over))
-    new = [finding for identity, finding in seen.items() if identity not in standing]
-    for finding in new:
-        execute(conn, _ADD, asdict(event) | asdict(finding))
-    return new
+    for identity, finding in seen.items():
+        if identity not in standing:
+            execute(conn, _ADD, asdict(event) | asdict(finding))
 
 
-def values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:
-    """A finding for each measure that has lost all its values by the merge of a whole history."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFinding(Finding):
+    """A finding with the code of its location."""
+
+    location: str
+
+
+def after(conn: Connection, run_id: int) -> list[RecordedFinding]:
+    """The findings of runs after one, without those that are over."""
+    return rows_of(conn, RecordedFinding, _AFTER, {"run_id": run_id})
+
+
+def of_merge(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> list[Finding]:
+    """The findings in what the merge of a whole history has done to the rows that were there before.
+
+    There are none if the rules for its location have changed since its last load: then people have decided that its
+    figures change, or this program reads them in another way.
+    """
+    if not event.is_whole:
+        return []
+    found = [*_values_gone(conn, event, empty, merged)]
+    return [] if found and fetch_all(conn, _OTHER_RULES, asdict(event)) else found
+
+
+def _values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:
+    """A finding for each measure that has lost all its values."""
     for table, counts in merged.rows.items():
         metrics = [metric for metric in empty if metric.table == table]
-        if event.is_whole and metrics and counts.updated + counts.withdrawn:
+        if metrics and counts.updated + counts.withdrawn:
             gone = fetch_one(conn, _count_gone(table, metrics), asdict(event))
             for metric, count in zip(metrics, gone, strict=True):
                 if count:

@@ -1,9 +1,11 @@
 """A request for one document, and the last load of its days, which tells whether the document has news."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from etl.config import command
 from etl.database.connection import Connection, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Validators
 from etl.load.rules import LocationRules
@@ -81,6 +83,11 @@ class Request:
 
 def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:
     """The last load for each document that is asked for, by its address."""
+def load_command(source: str, locations: str, *flags: str) -> str:
+    """The load of some locations from a source, as people would type it."""
+    return command(shlex.join(["load", "--source", source, "--locations", locations.lower(), *flags]))
+
+
     values = {
         "addresses": [request.address for request in requests],
         "location_ids": [request.location.location_id for request in requests],

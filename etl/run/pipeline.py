@@ -109,7 +109,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
             step.take(request, partial(_settle, step, request, known.get(request.address), prepared))
             summary.seconds["load"] += time.monotonic() - started
             progress(sum(summary.documents.values()), summary.requested, summary.row_count)
-        summary.notice(loader.end_of_run())
+        loader.end_of_run()
         summary.frozen = record.frozen(conn, summary)
         if options.kind == RANGE:
             is_covered = locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
@@ -156,7 +156,6 @@ class DocumentStep:
             log.exception("document failed by a bug, please report it", extra={"address": request.address})
             reason = f"a bug in this program, {type(error).__name__}: the log has more"
             verdict = Verdict(Outcome.FAILED, reason, exit_code_of(error))
-        self.summary.notice(verdict.drift)
         breaking = tuple(change for change in verdict.drift if change.severity == "breaking")
         place = (request.location.code, request.day)
         self.summary.count(verdict.outcome, Trouble(*place, verdict.reason, verdict.code, verdict.days, breaking))
@@ -172,7 +171,6 @@ class DocumentStep:
         except ContractError as error:
             return rejection(request, payload.received, error)
         self.summary.count_rows(effect.merged)
-        self.summary.findings += [(request.location.code, finding) for finding in effect.findings]
         return Verdict(Outcome.LOADED, drift=effect.drift)
 
 

@@ -3,16 +3,17 @@
 import shlex
 import time
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+import msgspec
 
 from etl.config import command
 from etl.errors import SIGNALS, ExitCode, Outcome, first
 from etl.load.drift_record import RecordedChange
+from etl.load.findings import RecordedFinding
 from etl.load.merge import MergeCounts, RowCounts
-from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 
 # A history with more broken reports than this is better passed over as a whole.
@@ -41,14 +42,16 @@ class Trouble:
 
     def as_json(self) -> dict[str, Any]:
         """The trouble as `--json` prints it."""
-        return {"location": self.location, "date": self.date and str(self.date), "reason": self.reason}
+        return {"location": self.location, "date": self.date, "reason": self.reason}
 
 
 @dataclass(slots=True)
 class Summary:
     """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay.
 
-    `frozen` holds the locations whose document was stale in every run of two days.
+    `drift` and `findings` are those that this run was the first to see, `broken_off` the runs before it that did not
+    end, and `frozen` the locations whose document was stale in every run of two days. If `is_source_gone`, nothing
+    was read.
     """
 
     command: str
@@ -63,7 +66,8 @@ class Summary:
     rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
     revisions: int = 0
     drift: list[RecordedChange] = field(default_factory=list)
-    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    findings: list[RecordedFinding] = field(default_factory=list)
+    broken_off: list[int] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
@@ -93,11 +97,6 @@ class Summary:
         self.revisions = 0
         self.documents[Outcome.UNCHANGED] += self.documents[Outcome.LOADED]
         self.documents[Outcome.LOADED] = 0
-
-    def notice(self, shown: Iterable[RecordedChange]) -> None:
-        """Keeps the changes that this run was the first to see, each with all its locations so far."""
-        news = {change.drift_id: change for change in [*self.drift, *shown] if change.first_run_id == self.run_id}
-        self.drift = list(news.values())
 
     @property
     def elapsed(self) -> float:
@@ -140,34 +139,32 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        return {
-            "run_id": None if self.dry_run else self.run_id,
-            "dry_run": self.dry_run,
-            "status": self.status,
-            "exit_code": int(self.exit_code),
-            "source": self.source,
-            "from": None if self.first_day == FIRST_DAY else str(self.first_day),
-            "to": None if self.last_day == LAST_DAY else str(self.last_day),
-            "locations": self.locations,
-            "documents": {"requested": self.requested} | {str(k): n for k, n in self.documents.items()},
-            "rows": {table: asdict(counts) for table, counts in self.rows.items()},
-            "revisions": self.revisions,
-            "drift": [_drift_json(change) for change in self.drift],
-            "passed_over": self.passed_over,
-            "findings": [_finding_json(location, finding) for location, finding in self.findings],
-            "failed": [trouble.as_json() for trouble in self.failed],
-            "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
-            "stale": [trouble.as_json() for trouble in self.stale],
-            "seconds": {name: round(value, 3) for name, value in self.seconds.items()}
-            | {"total": round(self.elapsed, 3)},
-        }
+        shown: dict[str, Any] = msgspec.to_builtins(
+            {
+                "run_id": None if self.dry_run else self.run_id,
+                "dry_run": self.dry_run,
+                "status": self.status,
+                "exit_code": self.exit_code,
+                "source": self.source,
+                "from": None if self.first_day == FIRST_DAY else self.first_day,
+                "to": None if self.last_day == LAST_DAY else self.last_day,
+                "locations": self.locations,
+                "documents": {"requested": self.requested, **self.documents},
+                "rows": self.rows,
+                "revisions": self.revisions,
+                "drift": [_drift_json(change) for change in self.drift],
+                "broken_off": self.broken_off,
+                "passed_over": self.passed_over,
+                "findings": self.findings,
+                "failed": [trouble.as_json() for trouble in self.failed],
+                "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
+                "stale": [trouble.as_json() for trouble in self.stale],
+                "seconds": {name: round(n, 3) for name, n in {**self.seconds, "total": self.elapsed}.items()},
+            }
+        )
+        return shown
 
 
 def _drift_json(change: RecordedChange) -> dict[str, Any]:
     names = ("endpoint_kind", "locations", "severity", "signal", "change", "path", "before", "after")
     return {"id": change.drift_id} | {name: getattr(change, name) for name in names}
-
-
-def _finding_json(location: str, finding: Finding) -> dict[str, Any]:
-    day = finding.report_date and str(finding.report_date)
-    return {"location": location} | asdict(finding) | {"report_date": day}

@@ -4,9 +4,10 @@ from etl.config import command
 from etl.errors import ExitCode, Outcome, printable
 from etl.extract.source import NOT_ASKED
 from etl.load.drift_record import RecordedChange
-from etl.run.summary import MOST_SKIPPED_DAYS, Summary, Trouble
+from etl.load.findings import RecordedFinding
+from etl.load.request import load_command
+from etl.run.summary import Summary, Trouble
 from etl.transform import drift
-from etl.transform.bounds import Finding
 from etl.transform.declaration import days_in_words
 
 # Of the documents with one trouble, so many are named, and the rest are counted.
@@ -24,10 +25,11 @@ def as_lines(summary: Summary) -> list[str]:
         f" locations {summary.locations}, {summary.elapsed:.1f} s",
         ", ".join([f"documents: {summary.requested} requested", *documents]),
         *_row_lines(summary),
+        *(f"run {run_id} was broken off: it was killed, or its machine stopped" for run_id in summary.broken_off),
         *trouble_lines(summary),
         *_lines("stale", [trouble for trouble in summary.stale if trouble.location not in summary.frozen]),
         *advice(summary),
-        *news_lines(summary),
+        *news_lines(summary.drift, summary.findings),
         *(f"passed over: {reports}" for reports in summary.passed_over),
     ]
 
@@ -75,18 +77,21 @@ def _some(places: list[str]) -> str:
     return ", ".join(places[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def news_lines(summary: Summary) -> list[str]:
-    """The new changes, a line each, and the new findings, a line for each measure of a location."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for place, found in summary.findings:
-        groups.setdefault((place, found.check, found.measure), []).append(found)
+def news_lines(drift: list[RecordedChange], doubtful: list[RecordedFinding]) -> list[str]:
+    """The open changes that break nothing, a line each, and the findings, a line for each measure of a location.
+
+    A change that breaks documents is named with these, as a trouble.
+    """
+    groups: dict[tuple[str, str, str], list[RecordedFinding]] = {}
+    for finding in doubtful:
+        groups.setdefault((finding.location, finding.check, finding.measure), []).append(finding)
     findings = [
-        f"finding: {place} {_some([str(found.report_date or 'history') for found in group])}:"
+        f"finding: {place} {_some([str(finding.report_date or 'history') for finding in group])}:"
         f" {check}, {measure}: {group[0].meaning}"
         for (place, check, measure), group in groups.items()
     ]
-    known = {change.drift_id for trouble in summary.rejected if not trouble.days for change in trouble.drift}
-    return [printable(change.line) for change in summary.drift if change.drift_id not in known] + findings
+    notices = [change for change in drift if change.severity == "notice" and change.status == "open"]
+    return [printable(change.line) for change in notices] + findings
 
 
 def advice(summary: Summary) -> list[str]:

@@ -238,7 +238,8 @@ create table ops.alert (
     scope text not null,
     sent_at timestamptz not null default clock_timestamp(),
     trouble text,
-    message text not null
+    message text not null,
+    run_id bigint references ops.run
 );
 comment on table ops.alert is 'One row per alert that was delivered. None is repeated before the trouble changes or a day has passed.';
 comment on column ops.alert.alert_id is 'Number of the alert; gaps are normal.';
@@ -246,3 +247,4 @@ comment on column ops.alert.scope is 'Command that sent the alert, with its subj
 comment on column ops.alert.sent_at is 'When the alert was sent (UTC instant).';
 comment on column ops.alert.trouble is 'The trouble, in words that stay the same as long as it lasts; null if there was none.';
 comment on column ops.alert.message is 'Text of the alert as sent.';
+comment on column ops.alert.run_id is 'Run that sent the alert, which held the news of this run and of all before it: ops.run.run_id; null if no run did.';

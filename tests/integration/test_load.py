@@ -19,6 +19,7 @@ from etl.load.rules import LocationRules
 from etl.run import pipeline
 from etl.run.pipeline import LoadOptions, run
 from etl.run.prepare import make_payload
+from etl.run.wording import as_lines
 from etl.transform import contract
 from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.transform.locations import Location
@@ -462,14 +463,17 @@ def test_a_run_left_open_by_a_killed_process_is_closed_as_interrupted(warehouse:
     warehouse.history(days(1))
     with warehouse.conn.cursor() as cursor:
         cursor.execute("update ops.run set status = 'running', ended_at = null")
-    warehouse.load()
+    summary = warehouse.load()
     assert warehouse.rows("select status from ops.run order by run_id") == [("interrupted",), ("ok",)]
-
-
-def test_a_document_that_the_database_refuses_leaves_nothing(warehouse: Warehouse) -> None:
+    assert "run 1 was broken off: it was killed, or its machine stopped" in as_lines(summary)
+    assert (summary.exit_code, summary.as_json()["broken_off"]) == (0, [1])
+    assert warehouse.load().broken_off == []
     with warehouse.conn.cursor() as cursor:
         cursor.execute("alter table public.death_fact add constraint no_more check (false)")
     assert "no_more" in warehouse.history(days(1)).failed[0].reason
+
+
+def test_a_document_that_the_database_refuses_leaves_nothing(warehouse: Warehouse) -> None:
     assert warehouse.rows("select status, exit_code from ops.run") == [("failed", 1)]
     for table in (*(f"public.{table}" for table in TABLES), "ops.document", "ops.document_load"):
         assert warehouse.rows(f"select count(*) from {table}") == [(0,)], table

@@ -259,7 +259,7 @@ def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> N
 
     publish(5, 6)
     done = publish(None, None)
-    assert [(each.check, each.measure, each.value) for _, each in done.findings] == [
+    assert [(each.check, each.measure, each.value) for each in done.findings] == [
         ("values gone", "death_fact.total_deaths", 2),
         ("values gone", "testing_detail_fact.value (test_id 6)", 2),
     ]
