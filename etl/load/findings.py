@@ -6,11 +6,15 @@ from dataclasses import asdict, dataclass
 from psycopg2 import sql
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, rows_of
-from etl.load.events import Event
+from etl.load.events import REVISED, Event
 from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
-from etl.transform.declaration import Metric
+from etl.transform.declaration import REPORT_TABLE, Metric
 
+MASS_REVISION = "mass revision"
+# A history that touches more than this share of the known rows of a table, and more rows than that, may be damaged
+# though its values are plausible.
+LARGE_SHARE, MANY_ROWS = 0.05, 20
 # The findings that an event may end: about its days, or without a day if it speaks of all days. That all values of a
 # measure have gone stays true while the measure is empty.
 _STANDING = """
@@ -34,6 +38,7 @@ _ADD = """
         %(run_id)s, %(known_at)s
     )
 """
+# What a mass revision has done stays when the next document ends the finding.
 _AFTER = """
     select
         location.location_code as location, finding.check_name as "check", finding.measure, finding.report_date,
@@ -42,18 +47,13 @@ _AFTER = """
     inner join public.location_dimension as location using (location_id)
     where
         finding.run_id > %(run_id)s
-        and finding.ended_at is null
+        and (finding.ended_at is null or finding.check_name = %(mass_revision)s)
     order by finding.finding_id
 """
-_OTHER_RULES = """
-    select from (
-        select processing_key
-        from ops.document_load
-        where location_id = %(location_id)s and outcome = 'loaded' and known_at < %(known_at)s
-        order by known_at desc
-        limit 1
-    ) as last
-    where last.processing_key <> %(processing_key)s
+_LAST_RULES = """
+    select processing_key from ops.document_load
+    where location_id = %(location_id)s and outcome = 'loaded' and known_at < %(known_at)s
+    order by known_at desc limit 1
 """
 
 
@@ -82,8 +82,8 @@ class RecordedFinding(Finding):
 
 
 def after(conn: Connection, run_id: int) -> list[RecordedFinding]:
-    """The findings of runs after one, without those that are over."""
-    return rows_of(conn, RecordedFinding, _AFTER, {"run_id": run_id})
+    """The findings of runs after one, without those that are over; a mass revision is one as long as it is news."""
+    return rows_of(conn, RecordedFinding, _AFTER, {"run_id": run_id, "mass_revision": MASS_REVISION})
 
 
 def of_merge(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> list[Finding]:
@@ -94,8 +94,21 @@ def of_merge(conn: Connection, event: Event, empty: Sequence[Metric], merged: Me
     """
     if not event.is_whole:
         return []
-    found = [*_values_gone(conn, event, empty, merged)]
-    return [] if found and fetch_all(conn, _OTHER_RULES, asdict(event)) else found
+    found = [*_values_gone(conn, event, empty, merged)] or [*_mass_revision(event, merged)]
+    if found and fetch_all(conn, _LAST_RULES, asdict(event)) != [(event.processing_key,)]:
+        return []
+    return found
+
+
+def _mass_revision(event: Event, merged: MergeCounts) -> Iterator[Finding]:
+    """A finding for the first table of facts of which many of the known rows were touched; not for another source."""
+    for table, counts in merged.rows.items() if event.change == REVISED else ():
+        count = counts.updated + counts.withdrawn
+        known = count + counts.unchanged
+        if table != REPORT_TABLE and count > max(MANY_ROWS, known * LARGE_SHARE):
+            meaning = f"one document revised or withdrew {count} of {known} known rows"
+            yield Finding(MASS_REVISION, table, None, count, meaning)
+            return
 
 
 def _values_gone(conn: Connection, event: Event, empty: Sequence[Metric], merged: MergeCounts) -> Iterator[Finding]:

@@ -222,11 +222,11 @@ create table ops.finding (
 create index finding_location on ops.finding (location_id) where ended_at is null;
 comment on table ops.finding is 'One row per doubtful value that a bound found in a loaded document. `main.py check` runs the checks over all that is loaded.';
 comment on column ops.finding.finding_id is 'Number of the finding; gaps are normal.';
-comment on column ops.finding.check_name is 'Name of the check: highest value (more than twice the highest share of the population ever published), values gone (a measure has become null on all days).';
+comment on column ops.finding.check_name is 'Name of the check: highest value (more than twice the highest share of the population ever published), values gone (a measure has become null on all days), mass revision (one document has changed many rows that were known).';
 comment on column ops.finding.location_id is 'Location of the report: location_dimension.location_id.';
 comment on column ops.finding.report_date is 'Reporting day; null if the finding is about all days.';
 comment on column ops.finding.measure is 'Table and column of the value.';
-comment on column ops.finding.value is 'The doubtful value; for values gone the number of values before.';
+comment on column ops.finding.value is 'The doubtful value; for values gone the number of values before, for a mass revision that of the rows.';
 comment on column ops.finding.meaning is 'The doubt in words.';
 comment on column ops.finding.document_id is 'Content of the document: ops.document.document_id.';
 comment on column ops.finding.run_id is 'Run that made the finding: ops.run.run_id.';

@@ -1,6 +1,9 @@
 """Passing over what is broken, and loading after all what was rejected: nothing is lost on the way."""
 
-from datetime import date
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.warehouse import CALIFORNIA, Warehouse, counted
 
 POISON = date(2021, 1, 2)
 
+FIRST = date(2020, 3, 1)
 
 def history(*values: Any) -> Any:
     """California's history from 2021-01-01 on, with these totals of cases."""
@@ -260,6 +264,49 @@ def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> N
     publish(5, 6)
     done = publish(None, None)
     assert [(each.check, each.measure, each.value) for each in done.findings] == [
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda deaths: [0] * len(deaths), ["death_fact: one document revised or withdrew 300 of 300 known rows"]),
+        (
+            lambda deaths: [count + (day < 22) for day, count in enumerate(deaths)],
+            ["death_fact: one document revised or withdrew 22 of 300 known rows"],
+        ),
+        (lambda deaths: deaths[:-25], ["cases_fact: one document revised or withdrew 25 of 300 known rows"]),
+        (lambda deaths: [count + (day < 14) for day, count in enumerate(deaths)], []),
+    ],
+    ids=["all deaths become 0", "three weeks are revised", "four weeks vanish", "two weeks are revised"],
+)
+def test_a_history_that_changes_much_at_once_is_a_finding_once(
+    warehouse: Warehouse, change: Callable[[list[int]], list[int]], found: list[str]
+) -> None:
+    def publish(deaths: list[int]) -> list[str]:
+        done = warehouse.history(daily(deaths))
+        assert done.exit_code == 0
+        return [f"{finding.measure}: {finding.meaning}" for finding in done.findings]
+
+    deaths = list(range(1, 301))
+    assert publish(deaths) == []
+    assert publish(change(deaths)) == found
+    assert publish(change(deaths)) == []
+    # The next document ends it.
+    publish([*change(deaths), 900])
+    assert warehouse.rows("select count(*) from ops.finding where ended_at is null") == [(0,)]
+
+
+def daily(deaths: list[int]) -> dict[str, Any]:
+    """Reports with these totals of deaths from a day on."""
+    return {str(FIRST + timedelta(days=n)): {"outcomes__death__total": count} for n, count in enumerate(deaths)}
+
+
+def test_much_that_people_have_decided_is_no_finding(warehouse: Warehouse, tmp_path: Path) -> None:
+    deaths = list(range(1, 101))
+    warehouse.history(daily(deaths))
+    assert warehouse.history(daily(deaths[:50]), allow_withdrawals=True).findings == []
+    other = Warehouse(warehouse.conn, tmp_path / "other")
+    assert other.history(daily([7] * 50)).findings == []
+
+
         ("values gone", "death_fact.total_deaths", 2),
         ("values gone", "testing_detail_fact.value (test_id 6)", 2),
     ]
