@@ -8,6 +8,7 @@ from datetime import date, datetime
 from etl.config import command
 from etl.database.connection import Connection, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Validators
+from etl.load.events import instant
 from etl.load.rules import LocationRules
 from etl.transform.contract import Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
@@ -58,14 +59,15 @@ class Request:
     @property
     def is_skipped(self) -> bool:
         """Whether everything in the document is to be passed over."""
-        return self.rules.is_skipped or self.day in self.rules.skipped_days
+        return self.rules.whole is not None or self.day in self.rules.skipped_days
 
     @property
     def passed_over(self) -> str | None:
         """The reports of the document that are passed over, in words; None if none are."""
         days = sorted(day for day in self.rules.skipped_days if self.first_day <= day <= self.last_day)
-        if self.rules.is_skipped:
-            return f"{self.location.code} (all days)"
+        if whole := self.rules.whole:
+            undo = command(f"skip --undo {whole.tombstone_id}")
+            return f"{self.location.code} all days since {instant(whole.since)}: {whole.reason}; to end that: {undo}"
         return f"{self.location.code} {', '.join(map(str, days))}" if days else None
 
     @property
@@ -81,13 +83,13 @@ class Request:
         return NOTHING_KNOWN
 
 
-def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:
-    """The last load for each document that is asked for, by its address."""
 def load_command(source: str, locations: str, *flags: str) -> str:
     """The load of some locations from a source, as people would type it."""
     return command(shlex.join(["load", "--source", source, "--locations", locations.lower(), *flags]))
 
 
+def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:
+    """The last load for each document that is asked for, by its address."""
     values = {
         "addresses": [request.address for request in requests],
         "location_ids": [request.location.location_id for request in requests],

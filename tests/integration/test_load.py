@@ -27,7 +27,7 @@ from etl.transform.rows import render
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
-NO_RULES = LocationRules((), is_skipped=False, skipped_days=frozenset(), key="")
+NO_RULES = LocationRules((), whole=None, skipped_days=frozenset(), key="")
 FACTS = [table for table in TABLES if table != REPORT_TABLE]
 
 

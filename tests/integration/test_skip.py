@@ -10,15 +10,16 @@ import pytest
 
 from etl.errors import UsageError
 from etl.load import events, rules
-from etl.run import replay
+from etl.load.events import instant
+from etl.run import alerts, replay
 from etl.run.prune import prune
 from etl.transform.declaration import TABLES
 from tests.documents import nation_day, plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
 POISON = date(2021, 1, 2)
-
 FIRST = date(2020, 3, 1)
+
 
 def history(*values: Any) -> Any:
     """California's history from 2021-01-01 on, with these totals of cases."""
@@ -75,6 +76,14 @@ def test_a_tombstoned_day_and_location_are_not_asked_for(warehouse: Warehouse) -
     rules.skip(warehouse.conn, "us", [], "all of it")
     done = warehouse.load(day=date(2021, 1, 3), locations="us")
     assert (done.exit_code, counted(done)) == (0, {"skipped": 1})
+
+
+def test_a_location_that_is_passed_over_is_in_each_summary_and_heartbeat_since_when(warehouse: Warehouse) -> None:
+    (made,) = rules.skip(warehouse.conn, "ca", [], "phone numbers")
+    notice = alerts.of_summary(load(warehouse, 1))
+    line = f"passed over: CA all days since {instant(made.since)}: phone numbers; to end that: main.py skip --undo 1"
+    assert line in notice.summary
+    assert line in json.loads(notice.body)["summary"]
 
 
 def test_a_day_that_is_nowhere_published_stays_so_beside_one_that_is_skipped(warehouse: Warehouse) -> None:
@@ -255,15 +264,6 @@ def test_an_impossible_value_rejects_its_document_and_a_doubtful_one_is_kept(war
     assert warehouse.rows(kept) == [(*finding, False)]
 
 
-def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> None:
-    def publish(total: int | None, positive: int | None) -> Any:
-        values = {"outcomes__death__total": total, "tests__pcr__people__positive": positive, "cases__total": 1}
-        warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": values, "2021-01-02": values}))
-        return warehouse.load()
-
-    publish(5, 6)
-    done = publish(None, None)
-    assert [(each.check, each.measure, each.value) for each in done.findings] == [
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -307,6 +307,15 @@ def test_much_that_people_have_decided_is_no_finding(warehouse: Warehouse, tmp_p
     assert other.history(daily([7] * 50)).findings == []
 
 
+def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> None:
+    def publish(total: int | None, positive: int | None) -> Any:
+        values = {"outcomes__death__total": total, "tests__pcr__people__positive": positive, "cases__total": 1}
+        warehouse.publish(CALIFORNIA, state_history("CA", {"2021-01-01": values, "2021-01-02": values}))
+        return warehouse.load()
+
+    publish(5, 6)
+    done = publish(None, None)
+    assert [(each.check, each.measure, each.value) for each in done.findings] == [
         ("values gone", "death_fact.total_deaths", 2),
         ("values gone", "testing_detail_fact.value (test_id 6)", 2),
     ]
