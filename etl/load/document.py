@@ -13,7 +13,7 @@ from etl.load.definitions import DefinitionRecord
 from etl.load.drift_record import RecordedChange
 from etl.load.events import Event, StoredEvent
 from etl.load.merge import MergeCounts
-from etl.load.request import Request
+from etl.load.request import Request, load_command
 from etl.load.rules import Rules
 from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, Metric, processing_key
@@ -80,7 +80,7 @@ class Loader:
                 merge.clear_stage(self.conn)
             merge.stage(self.conn, payload.rows)
             if not self.allow_withdrawals:
-                self._refuse_large_withdrawal(event)
+                self._refuse_large_withdrawal(event, request.location.code)
             merged = merge.merge(self.conn, event, payload.rows)
             events.record(self.conn, event, merged.changed_rows)
             if self.with_past:
@@ -189,12 +189,11 @@ class Loader:
             change=change,
         )
 
-    def _refuse_large_withdrawal(self, event: Event) -> None:
+    def _refuse_large_withdrawal(self, event: Event, location: str) -> None:
         known, missing = merge.missing_days(self.conn, event)
         if missing > known * LARGEST_WITHDRAWAL:
-            raise ContractError(
-                f"data: {missing} of {known} known days are missing; if that is meant, use --allow-withdrawals"
-            )
+            way_out = load_command(event.source, location, "--allow-withdrawals")
+            raise ContractError(f"data: {missing} of {known} known days are missing; if that is meant: {way_out}")
 
 
 def _check_keys(conn: Connection) -> None:

@@ -97,7 +97,8 @@ def news_lines(drift: list[RecordedChange], doubtful: list[RecordedFinding]) -> 
 def advice(summary: Summary) -> list[str]:
     """The ways to deal with rejected and frozen documents, a line each: waiting, accepting, passing over."""
     if summary.command == "replay":
-        rest = f"to rebuild all the rest without it: {command('replay --allow-rejected')}"
+        some = "" if summary.locations == "all" else f" --locations {summary.locations}"
+        rest = f"to rebuild all the rest without it: {command(f'replay --allow-rejected{some}')}"
         again = f"nothing was changed; if {command('drift')} lists the cause, accept it (again); {rest}"
         return [again] if summary.rejected and not summary.documents[Outcome.LOADED] else []
     poison = [trouble for trouble in summary.rejected if trouble.date or trouble.days or not trouble.drift]
@@ -106,7 +107,7 @@ def advice(summary: Summary) -> list[str]:
         wait = "" if trouble.date or trouble.days else "wait for the source; "
         lines.append(f"{wait}to pass over it: {trouble.skip_command}")
     if summary.frozen:
-        again = command(f"load --force --locations {','.join(summary.frozen).lower()}")
+        again = load_command(summary.source, ",".join(summary.frozen), "--force")
         lines.append(f"wait, a cache may serve an old copy; to load it as it is: {again}")
     return lines
 

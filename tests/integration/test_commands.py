@@ -189,6 +189,15 @@ def test_status_names_the_gaps(cli: Cli) -> None:
     )
     assert "\ngap: US 2021-01-02 to 2021-01-04\ngap: US 2021-01-06 to 2021-01-06\n" in cli("status").stdout
 
+def test_the_load_that_status_offers_is_the_last_one(cli: Cli, receiver: Receiver) -> None:
+    cli("load", "--source", "snapshot", "--locations", "vi")
+    with administrator(cli.dsn) as cursor:
+        cursor.execute("update ops.run set ended_at = ended_at - interval '9 days'")
+    assert cli("status", "--max-age-days", "2", **receiver.environ).returncode == 7
+    told = receiver.taken() or ""
+    assert told.endswith("or load by hand: main.py load --source snapshot --locations vi")
+
+
 
 def test_status_knows_the_schema_and_the_sizes(cli: Cli) -> None:
     found = cli.json("status")

@@ -183,7 +183,10 @@ def test_a_history_that_lacks_more_than_a_tenth_of_the_known_days_is_rejected_un
     warehouse.history(days(20))
     summary = warehouse.history(days(17))
     assert (counted(summary), summary.exit_code) == ({"rejected": 1}, 5)
-    assert summary.rejected[0].reason.startswith("data: 3 of 20 known days are missing")
+    assert summary.rejected[0].reason == (
+        "data: 3 of 20 known days are missing; if that is meant: "
+        f"main.py load --source {warehouse.folder} --locations ca --allow-withdrawals"
+    )
     assert warehouse.rows("select count(*) from public.death_fact") == [(20,)]
     assert counted(warehouse.load(allow_withdrawals=True)) == {"loaded": 1}
     # A content that was loaded keeps its data hash, also when it comes back and is rejected.
@@ -468,12 +471,12 @@ def test_a_run_left_open_by_a_killed_process_is_closed_as_interrupted(warehouse:
     assert "run 1 was broken off: it was killed, or its machine stopped" in as_lines(summary)
     assert (summary.exit_code, summary.as_json()["broken_off"]) == (0, [1])
     assert warehouse.load().broken_off == []
-    with warehouse.conn.cursor() as cursor:
-        cursor.execute("alter table public.death_fact add constraint no_more check (false)")
-    assert "no_more" in warehouse.history(days(1)).failed[0].reason
 
 
 def test_a_document_that_the_database_refuses_leaves_nothing(warehouse: Warehouse) -> None:
+    with warehouse.conn.cursor() as cursor:
+        cursor.execute("alter table public.death_fact add constraint no_more check (false)")
+    assert "no_more" in warehouse.history(days(1)).failed[0].reason
     assert warehouse.rows("select status, exit_code from ops.run") == [("failed", 1)]
     for table in (*(f"public.{table}" for table in TABLES), "ops.document", "ops.document_load"):
         assert warehouse.rows(f"select count(*) from {table}") == [(0,)], table
