@@ -17,7 +17,7 @@ from etl.load.merge import MergeCounts, RowCounts
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 
 # A history with more broken reports than this is better passed over as a whole.
-MOST_SKIPPED_DAYS = 3
+MOST_SKIPPED_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from etl.run.summary import Summary, Trouble
 from etl.transform import drift
 from etl.transform.declaration import days_in_words
 
-# Of the documents with one trouble, so many are named, and the rest are counted.
-MOST_NAMED = 5
+# So many of the documents with one trouble are named, and the rest are counted; and so many can be passed over.
+MOST_NAMED, MOST_OFFERED = 5, 3
 
 
 def as_lines(summary: Summary) -> list[str]:
@@ -65,7 +65,9 @@ def _lines(name: str, troubles: list[Trouble]) -> list[str]:
 
 
 def _cause(trouble: Trouble) -> str:
-    """The changes of a document that is broken by these on all days; else the reason, which names its days."""
+    """The changes of a document that is broken by these on all days; else the reason, and the days if it has many."""
+    if trouble.days[1:]:
+        return f"{trouble.reason} (broken days: {_some([*trouble.days])})"
     if not trouble.drift or trouble.days:
         return trouble.reason
     return printable("; ".join(dict.fromkeys(map(str, trouble.drift[:MOST_NAMED]))))

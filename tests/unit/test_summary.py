@@ -110,9 +110,25 @@ def test_the_text_prints_the_command_that_passes_over_what_was_rejected() -> Non
     made = summary()
     made.count(Outcome.REJECTED, Trouble("CA", None, "why", days=("2021-01-02", "2021-01-03")))
     assert as_lines(made)[-2:] == [
-        "rejected: CA history: why",
+        "rejected: CA history: why (broken days: 2021-01-02, 2021-01-03)",
         "to pass over it: main.py skip ca 2021-01-02 2021-01-03 --reason TEXT",
     ]
+
+
+def test_all_days_of_a_broken_history_can_be_passed_over_at_once() -> None:
+    made = summary()
+    days = tuple(f"2021-01-{day:02}" for day in range(1, 11))
+    made.count(Outcome.REJECTED, Trouble("CA", None, "a value", days=days))
+    assert as_lines(made)[-2:] == [
+        f"rejected: CA history: a value (broken days: {', '.join(days[:5])} and 5 more)",
+        f"to pass over it: main.py skip ca {' '.join(days)} --reason TEXT",
+    ]
+
+
+def test_a_rebuild_without_the_rejected_is_offered_for_the_same_locations() -> None:
+    made = summary(Outcome.REJECTED)
+    made.command, made.locations = "replay", "ca,ny"
+    assert advice(made)[0].endswith("main.py replay --allow-rejected --locations ca,ny")
 
 
 def test_the_text_says_each_reason_once() -> None:
