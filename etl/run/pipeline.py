@@ -83,6 +83,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         chosen = locations.choose(conn, options.locations)
         source = _open_source(conn, options, environ)
         if source is None:
+            summary.is_source_gone = True
             return summary
         summary.source = source.name
         summary.first_day, summary.last_day, day = _days(options, source)

@@ -74,6 +74,7 @@ class Summary:
     stale: list[Trouble] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    is_source_gone: bool = False
     is_empty_range: bool = False
     ended_by: ExitCode | None = None
     started: float = field(default_factory=time.monotonic)

@@ -51,7 +51,8 @@ def trouble_lines(summary: Summary) -> list[str]:
     The words stay the same from run to run for as long as the trouble does.
     """
     frozen = [trouble for trouble in summary.stale if trouble.location in summary.frozen]
-    gone_wrong = _lines("failed", summary.failed) + _lines("rejected", summary.rejected)
+    gone = ["the API is gone: nothing was read, and the warehouse keeps what it has"] * summary.is_source_gone
+    gone_wrong = gone + _lines("failed", summary.failed) + _lines("rejected", summary.rejected)
     return gone_wrong + _lines("stale for two days", frozen)
 
 
@@ -105,9 +106,13 @@ def advice(summary: Summary) -> list[str]:
         return [again] if summary.rejected and not summary.documents[Outcome.LOADED] else []
     poison = [trouble for trouble in summary.rejected if trouble.date or trouble.days or not trouble.drift]
     lines = _accepting({change.drift_id: change for trouble in summary.rejected for change in trouble.drift})
-    for trouble in poison[:MOST_SKIPPED_DAYS]:
+    for trouble in poison[:MOST_OFFERED]:
         wait = "" if trouble.date or trouble.days else "wait for the source; "
         lines.append(f"{wait}to pass over it: {trouble.skip_command}")
+    if summary.is_source_gone:
+        other = command("load --source snapshot --database-url URL")
+        stop = "if it is gone for good, stop the schedule, for the series is closed"
+        lines.append(f"{stop}; to have the shipped snapshot, load it into another database: {other}")
     if summary.frozen:
         again = load_command(summary.source, ",".join(summary.frozen), "--force")
         lines.append(f"wait, a cache may serve an old copy; to load it as it is: {again}")
