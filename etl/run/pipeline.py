@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -69,11 +68,11 @@ def run(
     `progress` is called after each document with the documents done, the documents in all, and the rows so far.
     A dry run does the same in one transaction, which it rolls back.
     """
-    if options.dry_run:
-        schema.require(conn)
-    else:
+    if not options.dry_run:
         schema.upgrade(conn)
-    with transaction(conn, rollback=True) if options.dry_run else nullcontext():
+        return _run(conn, options, environ, progress)
+    schema.require(conn)
+    with transaction(conn, rollback=True):
         return _run(conn, options, environ, progress)
 
 
@@ -95,13 +94,8 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         ]
         summary.requested = len(requests)
         summary.passed_over = [reports for request in requests if (reports := request.passed_over)]
-        loader = Loader(
-            conn,
-            summary.run_id or 0,
-            known_rules,
-            allow_withdrawals=options.allow_withdrawals,
-            with_past=options.past,
-        )
+        allowed, past = options.allow_withdrawals, options.past
+        loader = Loader(conn, summary.run_id or 0, known_rules, allow_withdrawals=allowed, with_past=past)
         known = last_loads(conn, requests)
         preparer = Preparer(source, known, options.force, time.monotonic() + RUN_SECONDS, datetime.now(UTC).date())
         step = DocumentStep(loader, summary)
@@ -113,8 +107,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         loader.end_of_run()
         summary.frozen = record.frozen(conn, summary)
         if options.kind == RANGE:
-            is_covered = locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
-            summary.is_empty_range = not is_covered
+            summary.is_empty_range = not locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
         if options.kind == EVERYTHING:
             _load_locations(loader, source)
     return summary

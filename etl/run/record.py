@@ -47,11 +47,8 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
 
 def resolved(conn: Connection, summary: Summary) -> None:
     """Records the source and the days of a run, once these are known, and logs its start."""
-    execute(
-        conn,
-        "update ops.run set source = %s, first_day = %s, last_day = %s where run_id = %s",
-        (summary.source, summary.first_day, summary.last_day, summary.run_id),
-    )
+    query = "update ops.run set source = %s, first_day = %s, last_day = %s where run_id = %s"
+    execute(conn, query, (summary.source, summary.first_day, summary.last_day, summary.run_id))
     days = days_in_words(summary.first_day, summary.last_day)
     asked = {"source": summary.source, "days": days, "locations": summary.locations}
     log.info("dry run started" if summary.dry_run else "run started", extra=asked)
@@ -88,22 +85,19 @@ def _close_abandoned(conn: Connection) -> list[int]:
 
 def _open(conn: Connection, summary: Summary) -> None:
     """Adds the row of a run, and gives the summary its number."""
-    summary.run_id = fetch_one(
-        conn,
+    query = (
         "insert into ops.run (command, source, first_day, last_day, locations, program_version, host, pid)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning run_id",
-        (
-            summary.command, summary.source, summary.first_day, summary.last_day, summary.locations,
-            __version__, socket.gethostname(), os.getpid(),
-        ),
-    )[0]  # fmt: skip
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning run_id"
+    )
+    asked = (summary.command, summary.source, summary.first_day, summary.last_day, summary.locations)
+    summary.run_id = fetch_one(conn, query, (*asked, __version__, socket.gethostname(), os.getpid()))[0]
 
 
 def _close(conn: Connection, summary: Summary) -> None:
+    """Completes the row of a run, and the summary with what the run was the first to see."""
     summary.drift, summary.findings = news(conn, (summary.run_id or 0) - 1)
-    execute(
-        conn,
-        "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp()"
-        " where run_id = %s",
-        (summary.status, summary.exit_code, json.dumps(summary.as_json()), summary.run_id),
+    query = (
+        "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp() where run_id = %s"
     )
+    shown = json.dumps(summary.as_json())
+    execute(conn, query, (summary.status, summary.exit_code, shown, summary.run_id))

@@ -140,30 +140,28 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        shown: dict[str, Any] = msgspec.to_builtins(
-            {
-                "run_id": None if self.dry_run else self.run_id,
-                "dry_run": self.dry_run,
-                "status": self.status,
-                "exit_code": self.exit_code,
-                "source": self.source,
-                "from": None if self.first_day == FIRST_DAY else self.first_day,
-                "to": None if self.last_day == LAST_DAY else self.last_day,
-                "locations": self.locations,
-                "documents": {"requested": self.requested, **self.documents},
-                "rows": self.rows,
-                "revisions": self.revisions,
-                "drift": [_drift_json(change) for change in self.drift],
-                "broken_off": self.broken_off,
-                "passed_over": self.passed_over,
-                "findings": self.findings,
-                "failed": [trouble.as_json() for trouble in self.failed],
-                "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
-                "stale": [trouble.as_json() for trouble in self.stale],
-                "seconds": {name: round(n, 3) for name, n in {**self.seconds, "total": self.elapsed}.items()},
-            }
-        )
-        return shown
+        shown: dict[str, Any] = {
+            "run_id": None if self.dry_run else self.run_id,
+            "dry_run": self.dry_run,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "source": self.source,
+            "from": None if self.first_day == FIRST_DAY else self.first_day,
+            "to": None if self.last_day == LAST_DAY else self.last_day,
+            "locations": self.locations,
+            "documents": {"requested": self.requested, **self.documents},
+            "rows": self.rows,
+            "revisions": self.revisions,
+            "drift": [_drift_json(change) for change in self.drift],
+            "broken_off": self.broken_off,
+            "passed_over": self.passed_over,
+            "findings": self.findings,
+            "failed": [trouble.as_json() for trouble in self.failed],
+            "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
+            "stale": [trouble.as_json() for trouble in self.stale],
+            "seconds": {name: round(number, 3) for name, number in {**self.seconds, "total": self.elapsed}.items()},
+        }
+        return dict(msgspec.to_builtins(shown))
 
 
 def _drift_json(change: RecordedChange) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def advice(summary: Summary) -> list[str]:
         lines.append(f"{wait}to pass over it: {trouble.skip_command}")
     if summary.is_source_gone:
         other = command("load --source snapshot --database-url URL")
-        stop = "if it is gone for good, stop the schedule, for the series is closed"
-        lines.append(f"{stop}; to have the shipped snapshot, load it into another database: {other}")
+        lines.append("if it is gone for good, stop the schedule, for the series is closed")
+        lines.append(f"to have the shipped snapshot, load it into another database: {other}")
     if summary.frozen:
         again = load_command(summary.source, ",".join(summary.frozen), "--force")
         lines.append(f"wait, a cache may serve an old copy; to load it as it is: {again}")
