@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
 from etl.cli.options import Parser
-from etl.config import PROGRAM
 from etl.errors import EtlError, ExitCode, Interrupted, UsageError, exit_code_of, printable
 from etl.logs import log
 
@@ -84,14 +83,13 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
         description=DESCRIPTION,
         epilog=f"COMMAND may be left out: `main.py --date latest` is `main.py load --date latest`.\n\n{EXIT_CODES}",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{config.PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         does, _, examples = (inspect.getdoc(command.run) or "").partition("\n\n")
         epilog = f"{examples}\n\n{DATABASE_HELP}\n{EXIT_CODES}"
-        added = commands.add_parser(
-            name, environ=environ if name == chosen else {}, help=does, description=does, epilog=epilog
-        )
+        variables = environ if name == chosen else {}
+        added = commands.add_parser(name, environ=variables, help=does, description=does, epilog=epilog)
         command.add_options(added)
         added.shared("--database-url", "--log-format")
         added.set_defaults(run=command.run, parser=added)
@@ -121,15 +119,15 @@ def _connected(
 ) -> Iterator["Connection"]:
     """The connection of a command to the database in use; with the run lock if the command writes.
 
-    A watch tells also that the lock is held by whoever does not give it back.
+    A `watch` tells how the command ends, while the connection is still open.
     """
     from etl.database import connection, schema
 
-    with ExitStack() as stack:
+    with ExitStack() as stack, watch or nullcontext():
         target = stack.enter_context(connection.target(options.database_url, environ))
         conn = stack.enter_context(connection.connect(target))
         if watch:
-            stack.enter_context(watch.during(conn))
+            watch.conn = conn
         if writes:
             stack.enter_context(connection.run_lock(conn, options.wait))
         if needs_schema:
@@ -139,10 +137,10 @@ def _connected(
 
 def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
     """The line of progress on a terminal; nothing in a pipe, under cron, or beside a log of JSON."""
-    from etl.cli.progress import Line
+    from etl.cli.progress import line
 
     is_shown = sys.stderr.isatty() and not options.no_progress and options.log_format == "text"
-    return Line(sys.stderr) if is_shown else lambda _done, _total, _rows: None
+    return line(sys.stderr) if is_shown else lambda _done, _total, _rows: None
 
 
 # --- load ---
@@ -184,11 +182,9 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     names = [field.name for field in fields(pipeline.LoadOptions)]
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
     ending.limit(options.wait + LONGEST_RUN_SECONDS)
-    watched = {} if wanted.dry_run else environ
-    with (
-        alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, is_load=True) as watch,
-        _connected(options, environ, watch, writes=True, needs_schema=False) as conn,
-    ):
+    scope = f"load {wanted.kind} {wanted.locations}"
+    watch = alerts.Watch(scope, {} if wanted.dry_run else environ, is_load=True)
+    with _connected(options, environ, watch, writes=True, needs_schema=False) as conn:
         watch.start()
         summary = pipeline.run(conn, wanted, environ, _progress(options))
         watch.notice = alerts.of_summary(summary)
@@ -231,7 +227,8 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(
             "--rejected goes without --locations and --allow-rejected; give the ID of one document at most"
         )
-    with alerts.Watch("replay", environ) as watch, _connected(options, environ, watch, writes=True) as conn:
+    watch = alerts.Watch("replay", environ)
+    with _connected(options, environ, watch, writes=True) as conn:
         summary = replay.replay_rejected(conn, None if options.rejected == opt.ALL else options.rejected)
         # Whoever replays reads what is still rejected; others are told what is new.
         watch.notice = alerts.Notice(summary.exit_code, run_id=summary.run_id)
@@ -443,8 +440,8 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             _print(*status.as_metrics(conn))
         return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
-    watched = environ if options.max_age_days else {}
-    with alerts.Watch(alerts.STALENESS, watched) as watch, _connected(options, environ, watch) as conn:
+    watch = alerts.Watch(alerts.STALENESS, environ if options.max_age_days else {})
+    with _connected(options, environ, watch) as conn:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
         last = next((run for run in found.runs if run.command == "load"), None)

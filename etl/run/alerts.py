@@ -10,25 +10,14 @@ import logging
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from etl import config
-from etl.config import command
-from etl.database.connection import Connection, fetch_all, fetch_one, read_sql, rows_of
-from etl.errors import (
-    DatabaseError,
-    EtlError,
-    ExitCode,
-    Interrupted,
-    LockedError,
-    UsageError,
-    exit_code_of,
-    printable,
-)
+from etl.database.connection import Connection, fetch_all, fetch_one, read_sql
+from etl.errors import DatabaseError, EtlError, ExitCode, UsageError, exit_code_of, printable
 from etl.logs import log
 from etl.run import record
 from etl.run.summary import Summary
@@ -51,8 +40,8 @@ SUCCESS = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
 _TOLD = """
     select distinct on (scope)
         scope,
-        coalesce(string_to_array(trouble, E'\\n'), array[]::text[]) as trouble,
-        sent_at > clock_timestamp() - interval '20 hours' as is_fresh
+        coalesce(string_to_array(trouble, E'\\n'), array[]::text[]),
+        sent_at > clock_timestamp() - interval '20 hours'
     from ops.alert
     where scope = any(%s)
     order by scope, alert_id desc
@@ -108,20 +97,11 @@ def of_error(error: BaseException) -> Notice:
     return Notice(code, [problem], ["please report it, with the log"])
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The last alert of a scope: the lines of its trouble, none where all was well, and whether it is of today."""
-
-    scope: str
-    trouble: list[str] = field(default_factory=list)
-    is_fresh: bool = False
-
-
 class Watch:
     """Tells the notice of a command at its end: the one that the command has set, or that of the error that ended it.
 
-    Enter it around the whole command, and `during` around the part with a connection. A notice repeats or ends only
-    the troubles of the same `scope`; that of a load, which alone has a heartbeat, ends staleness as well.
+    Its `conn`, once it is set, gives access to what was told before, and must be open until then. A notice repeats or
+    ends only the troubles of the same `scope`; that of a load, which alone has a heartbeat, ends staleness as well.
     """
 
     def __init__(self, scope: str, environ: Mapping[str, str], *, is_load: bool = False) -> None:
@@ -130,31 +110,21 @@ class Watch:
         if problem:
             log.error(problem)
         self._heartbeat = _secret(HEARTBEAT_URL, environ) if is_load else None
+        self.conn: Connection | None = None
         self.notice: Notice | None = None
-        self._is_over = self._is_known = False
+        self._is_known = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        if notice := self._at_end(error):
-            if not self._is_over:
-                self._tell(None, notice)
-            # Rejected documents that people were told of are no second alarm.
-            is_well = notice.exit_code in SUCCESS or (notice.exit_code is ExitCode.REJECTED and self._is_known)
-            ping(self._heartbeat, "" if is_well else "/fail", notice.body)
-
-    @contextmanager
-    def during(self, conn: Connection) -> Iterator[None]:
-        """Tells at the end of the block, where the connection gives access to what was told before."""
-        try:
-            yield
-        finally:
-            error = sys.exception()
-            notice = self._at_end(error)
-            if notice and not isinstance(error, DatabaseError) and not conn.closed:
-                self._tell(conn, notice)
-                self._is_over = True
+        if not (notice := self._at_end(error)):
+            return
+        is_connected = self.conn and not self.conn.closed and not isinstance(error, DatabaseError)
+        self._tell(self.conn if is_connected else None, notice)
+        # Rejected documents that people were told of are no second alarm.
+        is_well = notice.exit_code in SUCCESS or (notice.exit_code is ExitCode.REJECTED and self._is_known)
+        ping(self._heartbeat, "" if is_well else "/fail", notice.body)
 
     def start(self) -> None:
         """Tells the dead man's switch that the work begins: that the command has the run lock."""
@@ -167,8 +137,7 @@ class Watch:
         its own.
         """
         is_known = isinstance(error, UsageError) and sys.stderr.isatty()
-        is_waited_for = isinstance(error, LockedError) and not error.needs_person
-        if is_known or is_waited_for or isinstance(error, Interrupted):
+        if is_known or not getattr(error, "needs_person", True):
             return None
         return of_error(error) if error else self.notice
 
@@ -176,23 +145,25 @@ class Watch:
         """Tells what is new, and notes here and in the run whether people know of the trouble by now."""
         if self._recipients is None:
             return
-        told = _remembered(conn, rows_of, Told, _TOLD, (self._scopes,))
-        own = next((last for last in told if last.scope == self._scopes[0]), Told(self._scopes[0]))
+        rows = _remembered(conn, fetch_all, _TOLD, (self._scopes,))
+        # Scope -> the lines of its trouble, none where all was well, and whether they were told today.
+        told = {scope: (trouble, is_fresh) for scope, trouble, is_fresh in rows}
+        last, is_fresh = told.get(self._scopes[0], ([], False))
         # Documents that are late change places.
-        self._is_known = {*own.trouble} == {*notice.troubles}
-        over = [] if notice.troubles else [line for last in told for line in last.trouble]
+        self._is_known = {*last} == {*notice.troubles}
+        over = [] if notice.troubles else [line for trouble, _ in told.values() for line in trouble]
         if not (notice.troubles or over) and self._is_load:
             broken_off = _remembered(conn, fetch_all, read_sql("run/broken_off.sql"), {"run_id": notice.run_id})
             over = [line for (line,) in broken_off]
         news = _remembered(conn, _untold) if notice.run_id else []
-        if over or news or (notice.troubles and not (self._is_known and own.is_fresh)):
+        if over or news or (notice.troubles and not (self._is_known and is_fresh)):
             headline, kind = _headline(notice, is_recovery=bool(over))
             title, message = f"{_sender(conn)}: {headline}", _message(notice, over, news)
             if deliver(self._recipients, title, message, kind):
-                scopes = {own.scope} | {last.scope for last in told if last.trouble and not notice.troubles}
-                trouble = "\n".join(notice.troubles) or None
-                values = (trouble, f"{title}\n{message}", notice.run_id, [*scopes])
-                self._is_known = bool(_remembered(conn, fetch_all, _REMEMBER, values))
+                ended = [] if notice.troubles else [scope for scope, (trouble, _) in told.items() if trouble]
+                values = ("\n".join(notice.troubles) or None, f"{title}\n{message}", notice.run_id)
+                kept = _remembered(conn, fetch_all, _REMEMBER, (*values, ended or self._scopes[:1]))
+                self._is_known = bool(kept)
         if notice.troubles and self._is_known:
             _remembered(conn, fetch_all, _NOTE_TOLD, (notice.run_id,))
 
@@ -302,7 +273,7 @@ def _message(notice: Notice, over: list[str], news: list[str]) -> str:
     lines = [*(f"over: {line}" for line in over), *notice.troubles, *news]
     shown = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines[:MOST_LINES]]
     rest = len(lines) - MOST_LINES
-    more = [f"and {rest} more: see the log, or {command('status')}"] if rest > 0 else []
+    more = [f"and {rest} more: see the log, or {config.command('status')}"] if rest > 0 else []
     return "\n".join([*shown, *more, *(f"what to do: {line}" for line in notice.advice)])
 
 

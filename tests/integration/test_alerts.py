@@ -34,7 +34,8 @@ def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, s
     """The messages that the end of a command sends."""
     receiver.messages.clear()
     try:
-        with Watch(scope, receiver.environ, is_load=scope == "load") as watch, watch.during(conn):
+        with Watch(scope, receiver.environ, is_load=scope == "load") as watch:
+            watch.conn = conn
             watch.start()
             if isinstance(notice, BaseException):
                 raise notice
@@ -180,7 +181,8 @@ def test_a_role_that_may_not_remember_is_told_all_the_same(
 
 def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: pytest.LogCaptureFixture) -> None:
     environ = {alerts.ALERT_URLS: "json://127.0.0.1:9/x", alerts.HEARTBEAT_URL: "http://127.0.0.1:9/x"}
-    with Watch("load", environ, is_load=True) as watch, watch.during(conn):
+    with Watch("load", environ, is_load=True) as watch:
+        watch.conn = conn
         watch.start()
         watch.notice = FAILED
     assert [record.getMessage() for record in caplog.records if record.name == "covid_etl"] == [
@@ -287,7 +289,8 @@ def test_a_change_that_was_accepted_before_it_could_be_told_is_no_news(
 def test_accepting_a_change_brings_no_news_of_it(warehouse: Warehouse, receiver: Receiver) -> None:
     def replayed() -> list[str]:
         receiver.messages.clear()
-        with Watch("replay", receiver.environ) as watch, watch.during(warehouse.conn):
+        with Watch("replay", receiver.environ) as watch:
+            watch.conn = warehouse.conn
             done = replay.replay_rejected(warehouse.conn, None)
             assert done.exit_code == 0
             watch.notice = Notice(done.exit_code, run_id=done.run_id)
@@ -353,7 +356,8 @@ def day(
             change(row)
         warehouse.publish(address, content)
     receiver.messages.clear()
-    with Watch("load", receiver.environ, is_load=True) as watch, watch.during(warehouse.conn):
+    with Watch("load", receiver.environ, is_load=True) as watch:
+        watch.conn = warehouse.conn
         watch.start()
         watch.notice = alerts.of_summary(warehouse.load(locations="ca,ny"))
     return list(receiver.messages), receiver.pings[-1], staleness(status.read(warehouse.conn).totals, 2)
