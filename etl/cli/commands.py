@@ -183,7 +183,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
     ending.limit(options.wait + LONGEST_RUN_SECONDS)
     scope = f"load {wanted.kind} {wanted.locations}"
-    watch = alerts.Watch(scope, {} if wanted.dry_run else environ, is_load=True)
+    watch = alerts.Watch({} if wanted.dry_run else environ, scope, alerts.STALENESS, is_load=True)
     with _connected(options, environ, watch, writes=True, needs_schema=False) as conn:
         watch.start()
         summary = pipeline.run(conn, wanted, environ, _progress(options))
@@ -227,7 +227,7 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(
             "--rejected goes without --locations and --allow-rejected; give the ID of one document at most"
         )
-    watch = alerts.Watch("replay", environ)
+    watch = alerts.Watch(environ, "replay")
     with _connected(options, environ, watch, writes=True) as conn:
         summary = replay.replay_rejected(conn, None if options.rejected == opt.ALL else options.rejected)
         # Whoever replays reads what is still rejected; others are told what is new.
@@ -440,10 +440,14 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             _print(*status.as_metrics(conn))
         return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
-    watch = alerts.Watch(alerts.STALENESS, environ if options.max_age_days else {})
+    watch = alerts.Watch(environ if options.max_age_days else {}, alerts.STALENESS, alerts.OLD_SERIES)
     with _connected(options, environ, watch) as conn:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
+        since = found.totals.days_since_success
+        if stale and since is not None and since <= options.max_age_days:
+            # The newest report is old, which no load ends.
+            watch.scopes.reverse()
         last = next((run for run in found.runs if run.command == "load"), None)
         load = load_command(last.source, last.locations) if last else config.command("load")
         watch.notice = alerts.of_staleness(stale, load)

@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
-# The scope of what `status --max-age-days` tells; a load that goes well ends that too.
-STALENESS = "status"
+# What `status --max-age-days` tells has two scopes: no load went well, which a good load ends; the series is old.
+STALENESS, OLD_SERIES = "status", "series"
 # How long whoever is told may keep a command waiting, in all.
 HEARTBEAT_SECONDS, ALERT_SECONDS = 5.0, 10.0
 JSON = {"Content-Type": "application/json"}
@@ -100,12 +100,12 @@ def of_error(error: BaseException) -> Notice:
 class Watch:
     """Tells the notice of a command at its end: the one that the command has set, or that of the error that ended it.
 
-    Its `conn`, once it is set, gives access to what was told before, and must be open until then. A notice repeats or
-    ends only the troubles of the same `scope`; that of a load, which alone has a heartbeat, ends staleness as well.
+    Its `conn`, once it is set, gives access to what was told before, and must be open until then. Troubles are those
+    of the first of its `scopes`; a notice without any ends those of all scopes. A load alone has a heartbeat.
     """
 
-    def __init__(self, scope: str, environ: Mapping[str, str], *, is_load: bool = False) -> None:
-        self._scopes, self._is_load = [scope, STALENESS] if is_load else [scope], is_load
+    def __init__(self, environ: Mapping[str, str], *scopes: str, is_load: bool = False) -> None:
+        self.scopes, self._is_load = [*scopes], is_load
         self._recipients, problem = recipients_of(environ)
         if problem:
             log.error(problem)
@@ -145,10 +145,10 @@ class Watch:
         """Tells what is new, and notes here and in the run whether people know of the trouble by now."""
         if self._recipients is None:
             return
-        rows = _remembered(conn, fetch_all, _TOLD, (self._scopes,))
+        rows = _remembered(conn, fetch_all, _TOLD, (self.scopes,))
         # Scope -> the lines of its trouble, none where all was well, and whether they were told today.
         told = {scope: (trouble, is_fresh) for scope, trouble, is_fresh in rows}
-        last, is_fresh = told.get(self._scopes[0], ([], False))
+        last, is_fresh = told.get(self.scopes[0], ([], False))
         # Documents that are late change places.
         self._is_known = {*last} == {*notice.troubles}
         over = [] if notice.troubles else [line for trouble, _ in told.values() for line in trouble]
@@ -162,7 +162,7 @@ class Watch:
             if deliver(self._recipients, title, message, kind):
                 ended = [] if notice.troubles else [scope for scope, (trouble, _) in told.items() if trouble]
                 values = ("\n".join(notice.troubles) or None, f"{title}\n{message}", notice.run_id)
-                kept = _remembered(conn, fetch_all, _REMEMBER, (*values, ended or self._scopes[:1]))
+                kept = _remembered(conn, fetch_all, _REMEMBER, (*values, ended or self.scopes[:1]))
                 self._is_known = bool(kept)
         if notice.troubles and self._is_known:
             _remembered(conn, fetch_all, _NOTE_TOLD, (notice.run_id,))

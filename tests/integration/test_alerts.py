@@ -30,11 +30,12 @@ FAILED = Notice(ExitCode.SOURCE, ["failed: CA history: status 500"])
 FINE = Notice(ExitCode.OK)
 
 
-def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, scope: str = "load") -> list[str]:
+def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, *scopes: str) -> list[str]:
     """The messages that the end of a command sends."""
     receiver.messages.clear()
+    scopes = scopes or ("load", alerts.STALENESS)
     try:
-        with Watch(scope, receiver.environ, is_load=scope == "load") as watch:
+        with Watch(receiver.environ, *scopes, is_load=scopes[0] == "load") as watch:
             watch.conn = conn
             watch.start()
             if isinstance(notice, BaseException):
@@ -112,14 +113,14 @@ def test_whoever_interrupts_or_holds_the_lock_knows(
     conn: Connection, receiver: Receiver, error: BaseException
 ) -> None:
     receiver.pings.clear()
-    with pytest.raises((Interrupted, LockedError)), Watch("load", receiver.environ, is_load=True):
+    with pytest.raises((Interrupted, LockedError)), Watch(receiver.environ, "load", is_load=True):
         raise error
     assert (receiver.messages, receiver.pings) == ([], [])
 
 
 def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receiver) -> None:
     for _ in range(2):
-        with pytest.raises(DatabaseError), Watch("load", receiver.environ, is_load=True):
+        with pytest.raises(DatabaseError), Watch(receiver.environ, "load", is_load=True):
             raise DatabaseError("cannot connect to the database")
     assert [message.splitlines()[1] for message in receiver.messages] == [
         "failed: cannot connect to the database"
@@ -181,7 +182,7 @@ def test_a_role_that_may_not_remember_is_told_all_the_same(
 
 def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: pytest.LogCaptureFixture) -> None:
     environ = {alerts.ALERT_URLS: "json://127.0.0.1:9/x", alerts.HEARTBEAT_URL: "http://127.0.0.1:9/x"}
-    with Watch("load", environ, is_load=True) as watch:
+    with Watch(environ, "load", is_load=True) as watch:
         watch.conn = conn
         watch.start()
         watch.notice = FAILED
@@ -289,7 +290,7 @@ def test_a_change_that_was_accepted_before_it_could_be_told_is_no_news(
 def test_accepting_a_change_brings_no_news_of_it(warehouse: Warehouse, receiver: Receiver) -> None:
     def replayed() -> list[str]:
         receiver.messages.clear()
-        with Watch("replay", receiver.environ) as watch:
+        with Watch(receiver.environ, "replay") as watch:
             watch.conn = warehouse.conn
             done = replay.replay_rejected(warehouse.conn, None)
             assert done.exit_code == 0
@@ -356,7 +357,7 @@ def day(
             change(row)
         warehouse.publish(address, content)
     receiver.messages.clear()
-    with Watch("load", receiver.environ, is_load=True) as watch:
+    with Watch(receiver.environ, "load", is_load=True) as watch:
         watch.conn = warehouse.conn
         watch.start()
         watch.notice = alerts.of_summary(warehouse.load(locations="ca,ny"))

@@ -198,6 +198,20 @@ def test_the_load_that_status_offers_is_the_last_one(cli: Cli, receiver: Receive
     assert told.endswith("or load by hand: main.py load --source snapshot --locations vi")
 
 
+def test_a_load_does_not_end_that_the_newest_report_is_old(cli: Cli, receiver: Receiver, tmp_path: Path) -> None:
+    path = tmp_path / "source" / CALIFORNIA
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode(state_history("CA", {"2022-01-01": {}})))
+    load = ("load", "--source", str(tmp_path / "source"), "--locations", "ca")
+    assert cli(*load, **receiver.environ).returncode == 0
+    assert cli("status", "--max-age-days", "2", **receiver.environ).returncode == 7
+    assert "stale: the newest report is of 2022-01-01" in (receiver.taken() or "")
+    assert (cli(*load, **receiver.environ).returncode, receiver.taken()) == (0, None)
+    assert (cli("status", "--max-age-days", "2", **receiver.environ).returncode, receiver.taken()) == (7, None)
+    assert cli("status", "--max-age-days", "36500", **receiver.environ).returncode == 0
+    assert (receiver.taken() or "").startswith("covid-tracking-etl: recovered\nover: stale: the newest report")
+
+
 def test_status_names_the_gaps(cli: Cli) -> None:
     for day in ("2021-01-01", "2021-01-05", "2021-01-07"):
         cli("load", "--source", "snapshot", "--date", day, "--locations", "us")
