@@ -230,15 +230,17 @@ def recipients_of(environ: Mapping[str, str]) -> tuple[Any, str | None]:
     """Apprise with the addresses that are set, None without any; and why some of them are not told, if so."""
     if not (urls := _secret(ALERT_URLS, environ)):
         return None, None
-    try:
-        import apprise
-    except ImportError:
-        return None, "nobody is told: apprise is missing, install requirements/alerts.txt"
     # The log lines of apprise contain addresses, which are secrets.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    recipients = apprise.Apprise()
-    if recipients.add(" ".join(urls.split())):
-        return recipients, None
+    try:
+        import apprise
+
+        recipients = apprise.Apprise()
+        if recipients.add(" ".join(urls.split())):
+            return recipients, None
+    except Exception as error:
+        # Neither its absence nor a fault of it may stop a load; the text of the error may hold an address.
+        return None, f"nobody is told: apprise fails ({type(error).__name__}), install requirements/alerts.txt"
     return recipients, f"{ALERT_URLS} holds an address that apprise does not understand: nobody is told there"
 
 

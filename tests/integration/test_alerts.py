@@ -198,6 +198,16 @@ def test_a_load_says_at_its_start_that_an_address_is_not_understood(cli: Cli) ->
     assert (done.returncode, SECRET in done.stderr) == (0, False)
 
 
+def test_a_fault_of_apprise_stops_no_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr("apprise.Apprise.add", fail)
+    done = cli("load", "--source", "snapshot", "--locations", "vi", COVID_ETL_ALERT_URLS=f"json://{SECRET}")
+    assert "nobody is told: apprise fails (ZeroDivisionError)" in done.stderr
+    assert (done.returncode, SECRET in done.stderr) == (0, False)
+
+
 def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
     assert alerts.test(receiver.environ) == []
     assert receiver.messages == ["covid-tracking-etl: test\nalerts arrive"]
