@@ -167,6 +167,8 @@ class LockedError(EtlError):
 class Interrupted(BaseException):
     """A signal asked the command to end; no `Exception`, so that only the command's top catches it."""
 
+    needs_person = False
+
     def __init__(self, exit_code: ExitCode) -> None:
         super().__init__(exit_code.name.lower().replace("_", " "))
         self.exit_code = exit_code

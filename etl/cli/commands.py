@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
 from etl.cli.options import Parser
-from etl.config import PROGRAM
 from etl.errors import EtlError, ExitCode, Interrupted, UsageError, exit_code_of, printable
 from etl.logs import log
 
 if TYPE_CHECKING:
     from etl.database.connection import Connection
+    from etl.run.alerts import Watch
     from etl.run.summary import Summary
 
 EXIT_CODES = "exit codes:\n" + "".join(f"  {code:<5}{code.meaning}\n" for code in sorted(ExitCode))
@@ -83,14 +83,13 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
         description=DESCRIPTION,
         epilog=f"COMMAND may be left out: `main.py --date latest` is `main.py load --date latest`.\n\n{EXIT_CODES}",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{config.PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         does, _, examples = (inspect.getdoc(command.run) or "").partition("\n\n")
         epilog = f"{examples}\n\n{DATABASE_HELP}\n{EXIT_CODES}"
-        added = commands.add_parser(
-            name, environ=environ if name == chosen else {}, help=does, description=does, epilog=epilog
-        )
+        variables = environ if name == chosen else {}
+        added = commands.add_parser(name, environ=variables, help=does, description=does, epilog=epilog)
         command.add_options(added)
         added.shared("--database-url", "--log-format")
         added.set_defaults(run=command.run, parser=added)
@@ -111,14 +110,24 @@ def _print_result(options: argparse.Namespace, found: Mapping[str, Any], *lines:
 
 @contextmanager
 def _connected(
-    options: argparse.Namespace, environ: Mapping[str, str], *, writes: bool = False, needs_schema: bool = True
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    watch: "Watch | None" = None,
+    *,
+    writes: bool = False,
+    needs_schema: bool = True,
 ) -> Iterator["Connection"]:
-    """The connection of a command to the database in use; with the run lock if the command writes."""
+    """The connection of a command to the database in use; with the run lock if the command writes.
+
+    A `watch` tells how the command ends, while the connection is still open.
+    """
     from etl.database import connection, schema
 
-    with ExitStack() as stack:
+    with ExitStack() as stack, watch or nullcontext():
         target = stack.enter_context(connection.target(options.database_url, environ))
         conn = stack.enter_context(connection.connect(target))
+        if watch:
+            watch.conn = conn
         if writes:
             stack.enter_context(connection.run_lock(conn, options.wait))
         if needs_schema:
@@ -128,10 +137,10 @@ def _connected(
 
 def _progress(options: argparse.Namespace) -> Callable[[int, int, int], None]:
     """The line of progress on a terminal; nothing in a pipe, under cron, or beside a log of JSON."""
-    from etl.cli.progress import Line
+    from etl.cli.progress import line
 
     is_shown = sys.stderr.isatty() and not options.no_progress and options.log_format == "text"
-    return Line(sys.stderr) if is_shown else lambda _done, _total, _rows: None
+    return line(sys.stderr) if is_shown else lambda _done, _total, _rows: None
 
 
 # --- load ---
@@ -173,12 +182,10 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     names = [field.name for field in fields(pipeline.LoadOptions)]
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
     ending.limit(options.wait + LONGEST_RUN_SECONDS)
-    watched = {} if wanted.dry_run else environ
-    with (
-        alerts.Watch(f"load {wanted.kind} {wanted.locations}", watched, heartbeat=True) as watch,
-        _connected(options, environ, writes=True, needs_schema=False) as conn,
-        watch.during(conn),
-    ):
+    scope = f"load {wanted.kind} {wanted.locations}"
+    watch = alerts.Watch({} if wanted.dry_run else environ, scope, alerts.STALENESS, is_load=True)
+    with _connected(options, environ, watch, writes=True, needs_schema=False) as conn:
+        watch.start()
         summary = pipeline.run(conn, wanted, environ, _progress(options))
         watch.notice = alerts.of_summary(summary)
     return _print_summary(options, summary)
@@ -209,7 +216,7 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py replay --locations ca,ny
       main.py replay --rejected
     """
-    from etl.run import alerts, replay, wording
+    from etl.run import alerts, replay
 
     if not options.rejected:
         with _connected(options, environ, writes=True) as conn:
@@ -220,14 +227,11 @@ def _replay(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(
             "--rejected goes without --locations and --allow-rejected; give the ID of one document at most"
         )
-    with (
-        alerts.Watch("replay", environ) as watch,
-        _connected(options, environ, writes=True) as conn,
-        watch.during(conn),
-    ):
+    watch = alerts.Watch(environ, "replay")
+    with _connected(options, environ, watch, writes=True) as conn:
         summary = replay.replay_rejected(conn, None if options.rejected == opt.ALL else options.rejected)
         # Whoever replays reads what is still rejected; others are told what is new.
-        watch.notice = alerts.Notice(summary.exit_code, news=wording.news_lines(summary))
+        watch.notice = alerts.Notice(summary.exit_code, run_id=summary.run_id)
     return _print_summary(options, summary)
 
 
@@ -423,6 +427,7 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py status --json
       main.py status --max-age-days 2
     """
+    from etl.load.request import load_command
     from etl.run import alerts
     from etl.show import status
 
@@ -435,11 +440,17 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             _print(*status.as_metrics(conn))
         return ExitCode.OK
     # Without --max-age-days nobody is told but whoever asks.
-    watched = environ if options.max_age_days else {}
-    with alerts.Watch("status", watched) as watch, _connected(options, environ) as conn, watch.during(conn):
+    watch = alerts.Watch(environ if options.max_age_days else {}, alerts.STALENESS, alerts.OLD_SERIES)
+    with _connected(options, environ, watch) as conn:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
-        watch.notice = alerts.of_staleness(stale)
+        since = found.totals.days_since_success
+        if stale and since is not None and since <= options.max_age_days:
+            # The newest report is old, which no load ends.
+            watch.scopes.reverse()
+        last = next((run for run in found.runs if run.command == "load"), None)
+        load = load_command(last.source, last.locations) if last else config.command("load")
+        watch.notice = alerts.of_staleness(stale, load)
     lines = status.as_lines(found) + ([f"STALE: {stale}"] if stale else [])
     _print_result(options, status.as_json(found) | {"stale": stale}, *lines)
     if stale:

@@ -13,7 +13,7 @@ from etl.load.definitions import DefinitionRecord
 from etl.load.drift_record import RecordedChange
 from etl.load.events import Event, StoredEvent
 from etl.load.merge import MergeCounts
-from etl.load.request import Request
+from etl.load.request import Request, load_command
 from etl.load.rules import Rules
 from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, processing_key
@@ -42,11 +42,10 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The changes that a document has made to the rows, and the drift and the new findings in it."""
+    """The changes that a document has made to the rows, and the drift in it."""
 
     merged: MergeCounts
     drift: list[RecordedChange]
-    findings: list[Finding]
 
 
 class _SameDataError(Exception):
@@ -79,7 +78,7 @@ class Loader:
         Nothing is written then.
         """
         if not self.allow_withdrawals:
-            _refuse_large_withdrawal(payload.news)
+            _refuse_large_withdrawal(request, payload.news)
         with suppress(_SameDataError), self._writing():
             event = self._event(request, payload.received, payload, change)
             merged = merge.write(self.conn, event, payload.news, clear=self._is_nested)
@@ -89,9 +88,9 @@ class Loader:
             if self.with_past:
                 past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
-            new_findings = self._notice_findings(event, payload, merged)
+            self._notice_findings(event, payload, merged)
             _check_keys(self.conn)
-            return Effect(merged, drift, new_findings)
+            return Effect(merged, drift)
         return None
 
     def load_again(self, stored: StoredEvent, request: Request, payload: Payload, change: str) -> MergeCounts:
@@ -138,12 +137,11 @@ class Loader:
                 )
                 events.record(self.conn, event)
 
-    def end_of_run(self) -> list[RecordedChange]:
-        """Records the drift that only all documents of a run together show, and returns it."""
+    def end_of_run(self) -> None:
+        """Records the drift that only all documents of a run together show."""
         with self._writing():
-            removed = list(self.definition_record.end_of_run())
-            recorded = [drift_record.record(self.conn, self.run_id, *changes) for changes in removed]
-            return [change for changes in recorded for change in changes]
+            for observation, removed in list(self.definition_record.end_of_run()):
+                drift_record.record(self.conn, self.run_id, observation, removed)
 
     def _notice(self, observation: Observation, received: Received, known_at: datetime) -> list[RecordedChange]:
         """Records the drift in a document, and ends the drift that is over; returns the former."""
@@ -155,13 +153,13 @@ class Loader:
             self._unsettled.add(observation.location_code)
         return shown
 
-    def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> list[Finding]:
-        gone = findings.values_gone(self.conn, event, merged)
-        if shown := [*gone, *payload.findings]:
+    def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> None:
+        # Withdrawals that people have allowed are no news to them.
+        found = [] if self.allow_withdrawals else findings.of_merge(self.conn, event, merged)
+        if shown := [*found, *payload.findings]:
             self._unsettled.add(payload.observation.location_code)
-        if payload.observation.location_code not in self._unsettled:
-            return []
-        return findings.observe(self.conn, event, payload.news.days, shown)
+        if payload.observation.location_code in self._unsettled:
+            findings.observe(self.conn, event, payload.news.days, shown)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -193,13 +191,12 @@ class Loader:
         )
 
 
-def _refuse_large_withdrawal(news: News) -> None:
+def _refuse_large_withdrawal(request: Request, news: News) -> None:
     missing = len(news.gone_days)
     known = missing + len(news.same_days) + len(news.revised_days)
     if missing > known * LARGEST_WITHDRAWAL:
-        raise ContractError(
-            f"data: {missing} of {known} known days are missing; if that is meant, use --allow-withdrawals"
-        )
+        way_out = load_command(request.source, request.location.code, "--allow-withdrawals")
+        raise ContractError(f"data: {missing} of {known} known days are missing; if that is meant: {way_out}")
 
 
 def _check_keys(conn: Connection) -> None:

@@ -73,6 +73,12 @@ class RecordedChange:
         values += [attribute.path for attribute in shape.attributes]
         return [path for path in values if f"{path}.".startswith(f"{self.report_path}.")]
 
+    def explains(self, other: "RecordedChange") -> bool:
+        """Whether people have accepted it, and the other is that change in the words of a field definition."""
+        names = [path.removeprefix(drift.DATA) for path in (self.path, self.after or "")]
+        is_part = any(f"{other.path}.".startswith(f"{name}.") for name in names)
+        return self.status == "accepted" and self.endpoint_kind == other.endpoint_kind and is_part
+
     @property
     def line(self) -> str:
         """The change with its number, as a summary and an alert show it."""
@@ -148,7 +154,8 @@ def _apply(conn: Connection, change: RecordedChange, *, with_loss: bool) -> str:
     """Writes the aliases that accepting a change needs, if any, and returns the consequences in words."""
     wanted = {"all"} if change.change == drift.PATH_RENAMED else set(change.locations)
     if change.accepted_for and wanted <= set(change.accepted_for):
-        raise UsageError(f"drift {change.drift_id} is accepted already; `{command('drift --undo ID')}` ends that")
+        way_out = command(f"drift --undo {change.drift_id}")
+        raise UsageError(f"drift {change.drift_id} is accepted already; `{way_out}` ends that")
     if not change.can_be_accepted:
         raise UsageError(
             f"drift {change.drift_id} ({change}) cannot be accepted, as no report can be without it or hold its new "
@@ -175,7 +182,7 @@ def _accept_loss(conn: Connection, change: RecordedChange, *, with_loss: bool) -
     if not with_loss:
         raise UsageError(
             f"accepting drift {change.drift_id} ({change}) means that {loss} (the history keeps them); "
-            "if that is meant, add --with-loss"
+            f"if that is meant: {command(f'drift --accept {change.drift_id} --with-loss')}"
         )
     for location in new:
         _add_alias(conn, change, None, location)

@@ -1,17 +1,21 @@
 """The findings of `ops.finding`: each doubtful thing in what is loaded, once, until a later load is without it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 
 from psycopg2 import sql
 
-from etl.database.connection import Connection, execute, fetch_all, fetch_one
-from etl.load.events import Event
+from etl.database.connection import Connection, execute, fetch_all, fetch_one, rows_of
+from etl.load.events import REVISED, Event
 from etl.load.merge import MergeCounts, count_of
 from etl.transform.bounds import VALUES_GONE, Finding
-from etl.transform.declaration import STATE, Metric
+from etl.transform.declaration import REPORT_TABLE, STATE, Metric
 
+MASS_REVISION = "mass revision"
+# A history that touches more than this share of the known rows of a table, and more rows than that, may be damaged
+# though its values are plausible.
+LARGE_SHARE, MANY_ROWS = 0.05, 20
 # The findings that an event may end: about the days of its news, or without a day if it speaks of all days.
 _STANDING = """
     select check_name, measure, report_date, value, finding_id
@@ -30,10 +34,27 @@ _ADD = """
         %(run_id)s, %(known_at)s
     )
 """
+# What a mass revision has done stays when the next document ends the finding.
+_AFTER = """
+    select
+        location.location_code as location, finding.check_name as "check", finding.measure, finding.report_date,
+        finding.value, finding.meaning
+    from ops.finding as finding
+    inner join public.location_dimension as location using (location_id)
+    where
+        finding.run_id > %(run_id)s
+        and (finding.ended_at is null or finding.check_name = %(mass_revision)s)
+    order by finding.finding_id
+"""
+_LAST_RULES = """
+    select processing_key from ops.document_load
+    where location_id = %(location_id)s and outcome = 'loaded' and known_at < %(known_at)s
+    order by known_at desc limit 1
+"""
 
 
-def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Finding]) -> list[Finding]:
-    """Brings the findings of an event up to date, in its transaction; returns those that are new.
+def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Finding]) -> None:
+    """Brings the findings of an event up to date, in its transaction.
 
     `shown` are the findings in the reports of the event's news, whose `days` are given; those of other reports stay.
     """
@@ -43,10 +64,9 @@ def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Fi
     if over := [standing[identity] for identity in standing.keys() - seen.keys() if _is_over(conn, event, *identity)]:
         end = "update ops.finding set ended_at = %s where finding_id = any(%s)"
         execute(conn, end, (event.known_at, over))
-    new = [finding for identity, finding in seen.items() if identity not in standing]
-    for finding in new:
-        execute(conn, _ADD, vars(event) | asdict(finding))
-    return new
+    for identity, finding in seen.items():
+        if identity not in standing:
+            execute(conn, _ADD, vars(event) | asdict(finding))
 
 
 def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: object) -> bool:
@@ -55,11 +75,48 @@ def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: objec
     return check != VALUES_GONE or any(count for metric in metrics for count in _counts(conn, event, [metric], _LEFT))
 
 
-def values_gone(conn: Connection, event: Event, merged: MergeCounts) -> Iterator[Finding]:
-    """A finding for each measure that has lost all its values by the merge of a whole history."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFinding(Finding):
+    """A finding with the code of its location."""
+
+    location: str
+
+
+def after(conn: Connection, run_id: int) -> list[RecordedFinding]:
+    """The findings of runs after one, without those that are over; a mass revision is one as long as it is news."""
+    return rows_of(conn, RecordedFinding, _AFTER, {"run_id": run_id, "mass_revision": MASS_REVISION})
+
+
+def of_merge(conn: Connection, event: Event, merged: MergeCounts) -> list[Finding]:
+    """The findings in what the merge of a whole history has done to the rows that were there before.
+
+    There are none if the rules for its location have changed since its last load: then people have decided that its
+    figures change, or this program reads them in another way.
+    """
+    if not event.is_whole:
+        return []
+    found = [*_values_gone(conn, event, merged)] or [*_mass_revision(event, merged)]
+    if found and fetch_all(conn, _LAST_RULES, vars(event)) != [(event.processing_key,)]:
+        return []
+    return found
+
+
+def _mass_revision(event: Event, merged: MergeCounts) -> Iterator[Finding]:
+    """A finding for the first table of facts of which many of the known rows were touched; not for another source."""
+    for table, counts in merged.rows.items() if event.change == REVISED else ():
+        count = counts.updated + counts.withdrawn
+        known = count + counts.unchanged
+        if table != REPORT_TABLE and count > max(MANY_ROWS, known * LARGE_SHARE):
+            meaning = f"one document revised or withdrew {count} of {known} known rows"
+            yield Finding(MASS_REVISION, table, None, count, meaning)
+            return
+
+
+def _values_gone(conn: Connection, event: Event, merged: MergeCounts) -> Iterator[Finding]:
+    """A finding for each measure that has lost all its values."""
     for table, counts in merged.rows.items():
         metrics = [metric for metric in STATE.metrics if metric.table == table]
-        if event.is_whole and metrics and counts.updated + counts.withdrawn:
+        if metrics and counts.updated + counts.withdrawn:
             left = _counts(conn, event, metrics, _LEFT)
             empty = [metric for metric, count in zip(metrics, left, strict=True) if not count]
             for metric, count in zip(empty, _counts(conn, event, empty, _TAKEN), strict=True):

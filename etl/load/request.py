@@ -1,12 +1,15 @@
 """A request for one document, and the last load of its days, which tells whether the document has news."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from etl.config import command
 from etl.database.connection import Connection, fetch_all, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Validators
+from etl.load.events import instant
 from etl.load.rules import LocationRules
 from etl.transform.contract import Expected
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
@@ -58,14 +61,15 @@ class Request:
     @property
     def is_skipped(self) -> bool:
         """Whether everything in the document is to be passed over."""
-        return self.rules.is_skipped or self.day in self.rules.skipped_days
+        return self.rules.whole is not None or self.day in self.rules.skipped_days
 
     @property
     def passed_over(self) -> str | None:
         """The reports of the document that are passed over, in words; None if none are."""
         days = sorted(day for day in self.rules.skipped_days if self.first_day <= day <= self.last_day)
-        if self.rules.is_skipped:
-            return f"{self.location.code} (all days)"
+        if whole := self.rules.whole:
+            undo = command(f"skip --undo {whole.tombstone_id}")
+            return f"{self.location.code} all days since {instant(whole.since)}: {whole.reason}; to end that: {undo}"
         return f"{self.location.code} {', '.join(map(str, days))}" if days else None
 
     @property
@@ -85,6 +89,11 @@ class Request:
         if last and last.is_no_news and last.source == self.source:
             return Validators(last.etag, last.last_modified)
         return NOTHING_KNOWN
+
+
+def load_command(source: str, locations: str, *flags: str) -> str:
+    """The load of some locations from a source, as people would type it."""
+    return command(shlex.join(["load", "--source", source, "--locations", locations.lower(), *flags]))
 
 
 def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, bytes]:

@@ -56,10 +56,13 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class LocationRules:
-    """The rules for the documents of a location; under other rules the `key` is another."""
+    """The rules for the documents of a location; under other rules the `key` is another.
+
+    `whole` is the tombstone by which all of them are passed over, if there is one.
+    """
 
     aliases: tuple[Alias, ...]
-    is_skipped: bool
+    whole: Tombstone | None
     skipped_days: frozenset[date]
     key: str
 
@@ -79,10 +82,10 @@ class Rules:
         kind = location.shape.name
         aliases = self.aliases.get((kind, None), ()) + self.aliases.get((kind, location.code), ())
         here = [tombstone for tombstone in self.tombstones if tombstone.location_id == location.location_id]
-        held = {tombstone.day for tombstone in here if tombstone.holds(at)}
+        held = {tombstone.day: tombstone for tombstone in here if tombstone.holds(at)}
         days = frozenset(day for day in held if day)
         # That a whole location is passed over changes none of its loaded documents, and so not the key.
-        return LocationRules(aliases, None in held, days, _key(aliases, days))
+        return LocationRules(aliases, held.get(None), days, _key(aliases, days))
 
 
 def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:

@@ -94,6 +94,7 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         chosen = locations.choose(conn, options.locations)
         source = _open_source(conn, options, environ)
         if source is None:
+            summary.is_source_gone = True
             return summary
         summary.source = source.name
         summary.first_day, summary.last_day, day = _days(options, source)
@@ -105,8 +106,8 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
         ]
         summary.requested = len(requests)
         summary.passed_over = [reports for request in requests if (reports := request.passed_over)]
-        run_id, may_withdraw = summary.run_id or 0, options.allow_withdrawals
-        loader = Loader(conn, run_id, known_rules, allow_withdrawals=may_withdraw, with_past=options.past)
+        allowed, past = options.allow_withdrawals, options.past
+        loader = Loader(conn, summary.run_id or 0, known_rules, allow_withdrawals=allowed, with_past=past)
         last, packed = last_loads(conn, requests), known_days(conn, requests)
         deadline, today = time.monotonic() + RUN_SECONDS, datetime.now(UTC).date()
         preparer = Preparer(source, last, packed, options.force, deadline, today)
@@ -116,11 +117,10 @@ def _run(conn: Connection, options: LoadOptions, environ: Mapping[str, str], pro
             step.take(request, partial(_settle, step, request, last.get(request.address), prepared))
             summary.seconds["load"] += time.monotonic() - started
             progress(sum(summary.documents.values()), summary.requested, summary.row_count)
-        summary.notice(loader.end_of_run())
+        loader.end_of_run()
         summary.frozen = record.frozen(conn, summary)
         if options.kind == RANGE:
-            is_covered = locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
-            summary.is_empty_range = not is_covered
+            summary.is_empty_range = not locations.are_covered(conn, chosen, summary.first_day, summary.last_day)
         if options.kind == EVERYTHING:
             _load_locations(loader, source)
     return summary
@@ -163,7 +163,6 @@ class DocumentStep:
             log.exception("document failed by a bug, please report it", extra={"address": request.address})
             reason = f"a bug in this program, {type(error).__name__}: the log has more"
             verdict = Verdict(Outcome.FAILED, reason, exit_code_of(error))
-        self.summary.notice(verdict.drift)
         breaking = tuple(change for change in verdict.drift if change.severity == "breaking")
         place = (request.location.code, request.day)
         self.summary.count(verdict.outcome, Trouble(*place, verdict.reason, verdict.code, verdict.days, breaking))
@@ -181,7 +180,6 @@ class DocumentStep:
         if not effect:
             return Verdict(Outcome.UNCHANGED, received=payload.received, observation=payload.observation)
         self.summary.count_rows(effect.merged)
-        self.summary.findings += [(request.location.code, finding) for finding in effect.findings]
         return Verdict(Outcome.LOADED, drift=effect.drift)
 
 

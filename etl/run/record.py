@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from etl import __version__, logs
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql
 from etl.errors import EtlError, Interrupted, exit_code_of
+from etl.load import drift_record, findings
+from etl.load.drift_record import RecordedChange
+from etl.load.findings import RecordedFinding
 from etl.logs import log
 from etl.run.summary import Summary
 from etl.transform.declaration import days_in_words
@@ -24,7 +27,7 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
 
     Runs that killed processes have left open are closed first: none is alive, since the lock was free.
     """
-    _close_abandoned(conn)
+    summary.broken_off = _close_abandoned(conn)
     _open(conn, summary)
     if not summary.dry_run:
         logs.bind(run_id=summary.run_id)
@@ -44,11 +47,8 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
 
 def resolved(conn: Connection, summary: Summary) -> None:
     """Records the source and the days of a run, once these are known, and logs its start."""
-    execute(
-        conn,
-        "update ops.run set source = %s, first_day = %s, last_day = %s where run_id = %s",
-        (summary.source, summary.first_day, summary.last_day, summary.run_id),
-    )
+    query = "update ops.run set source = %s, first_day = %s, last_day = %s where run_id = %s"
+    execute(conn, query, (summary.source, summary.first_day, summary.last_day, summary.run_id))
     days = days_in_words(summary.first_day, summary.last_day)
     asked = {"source": summary.source, "days": days, "locations": summary.locations}
     log.info("dry run started" if summary.dry_run else "run started", extra=asked)
@@ -63,32 +63,41 @@ def frozen(conn: Connection, summary: Summary) -> list[str]:
     return [code for (code,) in fetch_all(conn, read_sql("run/frozen.sql"), asked | {"stale": stale})]
 
 
-def _close_abandoned(conn: Connection) -> None:
+def news(conn: Connection, run_id: int) -> tuple[list[RecordedChange], list[RecordedFinding]]:
+    """The changes and the findings that runs after one were the first to see, less what accepted ones explain."""
+    changes = drift_record.changes(conn)
+    new = [change for change in changes if change.first_run_id > run_id]
+    unexplained = [change for change in new if not any(other.explains(change) for other in changes)]
+    return unexplained, findings.after(conn, run_id)
+
+
+def _close_abandoned(conn: Connection) -> list[int]:
+    """Closes the runs that were left open, and returns their numbers."""
     query = (
         "update ops.run set status = 'interrupted', ended_at = clock_timestamp()"
         " where status = 'running' returning run_id"
     )
-    for (run_id,) in fetch_all(conn, query):
+    abandoned = [run_id for (run_id,) in fetch_all(conn, query)]
+    for run_id in abandoned:
         log.warning("abandoned run closed", extra={"abandoned_run_id": run_id})
+    return abandoned
 
 
 def _open(conn: Connection, summary: Summary) -> None:
     """Adds the row of a run, and gives the summary its number."""
-    summary.run_id = fetch_one(
-        conn,
+    query = (
         "insert into ops.run (command, source, first_day, last_day, locations, program_version, host, pid)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning run_id",
-        (
-            summary.command, summary.source, summary.first_day, summary.last_day, summary.locations,
-            __version__, socket.gethostname(), os.getpid(),
-        ),
-    )[0]  # fmt: skip
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning run_id"
+    )
+    asked = (summary.command, summary.source, summary.first_day, summary.last_day, summary.locations)
+    summary.run_id = fetch_one(conn, query, (*asked, __version__, socket.gethostname(), os.getpid()))[0]
 
 
 def _close(conn: Connection, summary: Summary) -> None:
-    execute(
-        conn,
-        "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp()"
-        " where run_id = %s",
-        (summary.status, summary.exit_code, json.dumps(summary.as_json()), summary.run_id),
+    """Completes the row of a run, and the summary with what the run was the first to see."""
+    summary.drift, summary.findings = news(conn, (summary.run_id or 0) - 1)
+    query = (
+        "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp() where run_id = %s"
     )
+    shown = json.dumps(summary.as_json())
+    execute(conn, query, (summary.status, summary.exit_code, shown, summary.run_id))

@@ -3,20 +3,21 @@
 import shlex
 import time
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+import msgspec
 
 from etl.config import command
 from etl.errors import SIGNALS, ExitCode, Outcome, first
 from etl.load.drift_record import RecordedChange
+from etl.load.findings import RecordedFinding
 from etl.load.merge import MergeCounts, RowCounts
-from etl.transform.bounds import Finding
 from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 
 # A history with more broken reports than this is better passed over as a whole.
-MOST_SKIPPED_DAYS = 3
+MOST_SKIPPED_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,16 @@ class Trouble:
 
     def as_json(self) -> dict[str, Any]:
         """The trouble as `--json` prints it."""
-        return {"location": self.location, "date": self.date and str(self.date), "reason": self.reason}
+        return {"location": self.location, "date": self.date, "reason": self.reason}
 
 
 @dataclass(slots=True)
 class Summary:
     """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay.
 
-    `frozen` holds the locations whose document was stale in every run of two days.
+    `drift` and `findings` are those that this run was the first to see, `broken_off` the runs before it that did not
+    end, and `frozen` the locations whose document was stale in every run of two days. If `is_source_gone`, nothing
+    was read.
     """
 
     command: str
@@ -63,13 +66,15 @@ class Summary:
     rows: dict[str, RowCounts] = field(default_factory=lambda: {table: RowCounts() for table in TABLES})
     revisions: int = 0
     drift: list[RecordedChange] = field(default_factory=list)
-    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    findings: list[RecordedFinding] = field(default_factory=list)
+    broken_off: list[int] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
     failed: list[Trouble] = field(default_factory=list)
     rejected: list[Trouble] = field(default_factory=list)
     stale: list[Trouble] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    is_source_gone: bool = False
     is_empty_range: bool = False
     ended_by: ExitCode | None = None
     started: float = field(default_factory=time.monotonic)
@@ -93,11 +98,6 @@ class Summary:
         self.revisions = 0
         self.documents[Outcome.UNCHANGED] += self.documents[Outcome.LOADED]
         self.documents[Outcome.LOADED] = 0
-
-    def notice(self, shown: Iterable[RecordedChange]) -> None:
-        """Keeps the changes that this run was the first to see, each with all its locations so far."""
-        news = {change.drift_id: change for change in [*self.drift, *shown] if change.first_run_id == self.run_id}
-        self.drift = list(news.values())
 
     @property
     def elapsed(self) -> float:
@@ -140,34 +140,30 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        return {
+        shown: dict[str, Any] = {
             "run_id": None if self.dry_run else self.run_id,
             "dry_run": self.dry_run,
             "status": self.status,
-            "exit_code": int(self.exit_code),
+            "exit_code": self.exit_code,
             "source": self.source,
-            "from": None if self.first_day == FIRST_DAY else str(self.first_day),
-            "to": None if self.last_day == LAST_DAY else str(self.last_day),
+            "from": None if self.first_day == FIRST_DAY else self.first_day,
+            "to": None if self.last_day == LAST_DAY else self.last_day,
             "locations": self.locations,
-            "documents": {"requested": self.requested} | {str(k): n for k, n in self.documents.items()},
-            "rows": {table: asdict(counts) for table, counts in self.rows.items()},
+            "documents": {"requested": self.requested, **self.documents},
+            "rows": self.rows,
             "revisions": self.revisions,
             "drift": [_drift_json(change) for change in self.drift],
+            "broken_off": self.broken_off,
             "passed_over": self.passed_over,
-            "findings": [_finding_json(location, finding) for location, finding in self.findings],
+            "findings": self.findings,
             "failed": [trouble.as_json() for trouble in self.failed],
             "rejected": [trouble.as_json() | {"skip": trouble.skip_command} for trouble in self.rejected],
             "stale": [trouble.as_json() for trouble in self.stale],
-            "seconds": {name: round(value, 3) for name, value in self.seconds.items()}
-            | {"total": round(self.elapsed, 3)},
+            "seconds": {name: round(number, 3) for name, number in {**self.seconds, "total": self.elapsed}.items()},
         }
+        return dict(msgspec.to_builtins(shown))
 
 
 def _drift_json(change: RecordedChange) -> dict[str, Any]:
     names = ("endpoint_kind", "locations", "severity", "signal", "change", "path", "before", "after")
     return {"id": change.drift_id} | {name: getattr(change, name) for name in names}
-
-
-def _finding_json(location: str, finding: Finding) -> dict[str, Any]:
-    day = finding.report_date and str(finding.report_date)
-    return {"location": location} | asdict(finding) | {"report_date": day}

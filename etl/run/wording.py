@@ -4,13 +4,14 @@ from etl.config import command
 from etl.errors import ExitCode, Outcome, printable
 from etl.extract.source import NOT_ASKED
 from etl.load.drift_record import RecordedChange
-from etl.run.summary import MOST_SKIPPED_DAYS, Summary, Trouble
+from etl.load.findings import RecordedFinding
+from etl.load.request import load_command
+from etl.run.summary import Summary, Trouble
 from etl.transform import drift
-from etl.transform.bounds import Finding
 from etl.transform.declaration import days_in_words
 
-# Of the documents with one trouble, so many are named, and the rest are counted.
-MOST_NAMED = 5
+# So many of the documents with one trouble are named, and the rest are counted; and so many can be passed over.
+MOST_NAMED, MOST_OFFERED = 5, 3
 
 
 def as_lines(summary: Summary) -> list[str]:
@@ -24,10 +25,11 @@ def as_lines(summary: Summary) -> list[str]:
         f" locations {summary.locations}, {summary.elapsed:.1f} s",
         ", ".join([f"documents: {summary.requested} requested", *documents]),
         *_row_lines(summary),
+        *(f"run {run_id} was broken off: it was killed, or its machine stopped" for run_id in summary.broken_off),
         *trouble_lines(summary),
         *_lines("stale", [trouble for trouble in summary.stale if trouble.location not in summary.frozen]),
         *advice(summary),
-        *news_lines(summary),
+        *news_lines(summary.drift, summary.findings),
         *(f"passed over: {reports}" for reports in summary.passed_over),
     ]
 
@@ -49,7 +51,8 @@ def trouble_lines(summary: Summary) -> list[str]:
     The words stay the same from run to run for as long as the trouble does.
     """
     frozen = [trouble for trouble in summary.stale if trouble.location in summary.frozen]
-    gone_wrong = _lines("failed", summary.failed) + _lines("rejected", summary.rejected)
+    gone = ["the API is gone: nothing was read, and the warehouse keeps what it has"] * summary.is_source_gone
+    gone_wrong = gone + _lines("failed", summary.failed) + _lines("rejected", summary.rejected)
     return gone_wrong + _lines("stale for two days", frozen)
 
 
@@ -63,7 +66,9 @@ def _lines(name: str, troubles: list[Trouble]) -> list[str]:
 
 
 def _cause(trouble: Trouble) -> str:
-    """The changes of a document that is broken by these on all days; else the reason, which names its days."""
+    """The changes of a document that is broken by these on all days; else the reason, and the days if it has many."""
+    if trouble.days[1:]:
+        return f"{trouble.reason} (broken days: {_some([*trouble.days])})"
     if not trouble.drift or trouble.days:
         return trouble.reason
     return printable("; ".join(dict.fromkeys(map(str, trouble.drift[:MOST_NAMED]))))
@@ -75,33 +80,41 @@ def _some(places: list[str]) -> str:
     return ", ".join(places[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def news_lines(summary: Summary) -> list[str]:
-    """The new changes, a line each, and the new findings, a line for each measure of a location."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for place, found in summary.findings:
-        groups.setdefault((place, found.check, found.measure), []).append(found)
+def news_lines(drift: list[RecordedChange], doubtful: list[RecordedFinding]) -> list[str]:
+    """The open changes that break nothing, a line each, and the findings, a line for each measure of a location.
+
+    A change that breaks documents is named with these, as a trouble.
+    """
+    groups: dict[tuple[str, str, str], list[RecordedFinding]] = {}
+    for finding in doubtful:
+        groups.setdefault((finding.location, finding.check, finding.measure), []).append(finding)
     findings = [
-        f"finding: {place} {_some([str(found.report_date or 'history') for found in group])}:"
+        f"finding: {place} {_some([str(finding.report_date or 'history') for finding in group])}:"
         f" {check}, {measure}: {group[0].meaning}"
         for (place, check, measure), group in groups.items()
     ]
-    known = {change.drift_id for trouble in summary.rejected if not trouble.days for change in trouble.drift}
-    return [printable(change.line) for change in summary.drift if change.drift_id not in known] + findings
+    notices = [change for change in drift if change.severity == "notice" and change.status == "open"]
+    return [printable(change.line) for change in notices] + findings
 
 
 def advice(summary: Summary) -> list[str]:
     """The ways to deal with rejected and frozen documents, a line each: waiting, accepting, passing over."""
     if summary.command == "replay":
-        rest = f"to rebuild all the rest without it: {command('replay --allow-rejected')}"
+        some = "" if summary.locations == "all" else f" --locations {summary.locations}"
+        rest = f"to rebuild all the rest without it: {command(f'replay --allow-rejected{some}')}"
         again = f"nothing was changed; if {command('drift')} lists the cause, accept it (again); {rest}"
         return [again] if summary.rejected and not summary.documents[Outcome.LOADED] else []
     poison = [trouble for trouble in summary.rejected if trouble.date or trouble.days or not trouble.drift]
     lines = _accepting({change.drift_id: change for trouble in summary.rejected for change in trouble.drift})
-    for trouble in poison[:MOST_SKIPPED_DAYS]:
+    for trouble in poison[:MOST_OFFERED]:
         wait = "" if trouble.date or trouble.days else "wait for the source; "
         lines.append(f"{wait}to pass over it: {trouble.skip_command}")
+    if summary.is_source_gone:
+        other = command("load --source snapshot --database-url URL")
+        lines.append("if it is gone for good, stop the schedule, for the series is closed")
+        lines.append(f"to have the shipped snapshot, load it into another database: {other}")
     if summary.frozen:
-        again = command(f"load --force --locations {','.join(summary.frozen).lower()}")
+        again = load_command(summary.source, ",".join(summary.frozen), "--force")
         lines.append(f"wait, a cache may serve an old copy; to load it as it is: {again}")
     return lines
 

@@ -114,15 +114,16 @@ def read(conn: Connection) -> Status:
 def staleness(totals: Totals, max_age_days: int) -> str | None:
     """The reason why the data is older than so many days; None if it is not.
 
-    The age of the newest report counts only where the series has gone on after `SERIES_END`.
+    Its words stay the same for as long as nothing newer comes. The age of the newest report counts only where the
+    series has gone on after `SERIES_END`.
     """
     since, newest, age = totals.days_since_success, totals.newest_day, totals.newest_day_age
     if since is None:
         return "no load has gone well yet"
     if since > max_age_days:
-        return f"the last load that went well was {since:.1f} days ago, at {totals.last_success}"
+        return f"the last load that went well was at {totals.last_success}, more than {max_age_days} days ago"
     if newest and age and newest > str(SERIES_END) and age > max_age_days:
-        return f"the newest report is of {newest}, {age} days ago"
+        return f"the newest report is of {newest}, more than {max_age_days} days ago"
     return None
 
 

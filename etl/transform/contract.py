@@ -6,6 +6,7 @@ their old names, tells a new path, which loads, from a broken one, which does no
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from operator import attrgetter
@@ -143,26 +144,24 @@ def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
 
 def _check_identity(document: Document, expected: Expected) -> None:
     """Refuses reports of another location or day than asked for, and impossible or repeated days."""
-    seen: set[date] = set()
-    for day in document.same_days:
-        _check_day(day, seen)
     for report in document.reports:
-        day = report.date
         if expected.shape is STATE and report.state != expected.location_code:
-            raise ContractError(f"data.state of {day} is {report.state!r:.40}, not {expected.location_code!r}")
-        if expected.day and day != expected.day:
-            raise ContractError(f"data.date is {day}, but {expected.day} was asked for")
-        _check_day(day, seen)
-    if not seen:
+            raise ContractError(
+                f"data.state of {report.date} is {report.state!r:.40}, not {expected.location_code!r}"
+            )
+        if expected.day and report.date != expected.day:
+            raise ContractError(f"data.date is {report.date}, but {expected.day} was asked for")
+    count_by_day = Counter([*document.same_days, *(report.date for report in document.reports)])
+    _refuse_days(sorted(day for day, count in count_by_day.items() if count > 1), "is there twice")
+    outside = sorted(day for day in count_by_day if not FIRST_DAY <= day <= LAST_DAY)
+    _refuse_days(outside, f"is outside {FIRST_DAY} to {LAST_DAY}")
+    if not count_by_day:
         raise ContractError(EMPTY_HISTORY)
 
 
-def _check_day(day: date, seen: set[date]) -> None:
-    if day in seen:
-        raise ContractError(f"data.date: {day} is there twice", days=(str(day),))
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise ContractError(f"data.date: {day} is outside {FIRST_DAY} to {LAST_DAY}", days=(str(day),))
-    seen.add(day)
+def _refuse_days(days: list[date], reason: str) -> None:
+    if days:
+        raise ContractError(f"data.date: {days[0]} {reason}", days=tuple(map(str, days)))
 
 
 def _check_instants(document: Document, shape: Shape) -> None:
@@ -171,11 +170,10 @@ def _check_instants(document: Document, shape: Shape) -> None:
         raise ContractError(f"meta.build_time is {document.meta.build_time}, which the database cannot hold")
     for path in [attribute.path for attribute in shape.attributes if attribute.kind == "instant"]:
         instant_of = attrgetter(path)
-        for report in document.reports:
-            instant = instant_of(report)
-            if instant and not _is_storable(instant):
-                text = f"data.{path} of {report.date} is {instant}, which the database cannot hold"
-                raise ContractError(text, days=(str(report.date),))
+        found = ((str(report.date), instant_of(report)) for report in document.reports)
+        if broken := [(day, instant) for day, instant in found if instant and not _is_storable(instant)]:
+            text = f"data.{path} of {broken[0][0]} is {broken[0][1]}, which the database cannot hold"
+            raise ContractError(text, days=tuple(sorted(day for day, _ in broken)))
 
 
 def _is_storable(instant: datetime) -> bool:

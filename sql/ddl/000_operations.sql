@@ -233,11 +233,11 @@ create table ops.finding (
 create index finding_location on ops.finding (location_id) where ended_at is null;
 comment on table ops.finding is 'One row per doubtful value that a bound found in a loaded document. `main.py check` runs the checks over all that is loaded.';
 comment on column ops.finding.finding_id is 'Number of the finding; gaps are normal.';
-comment on column ops.finding.check_name is 'Name of the check: highest value (more than twice the highest share of the population ever published), values gone (a measure has become null on all days).';
+comment on column ops.finding.check_name is 'Name of the check: highest value (more than twice the highest share of the population ever published), values gone (a measure has become null on all days), mass revision (one document has changed many rows that were known).';
 comment on column ops.finding.location_id is 'Location of the report: location_dimension.location_id.';
 comment on column ops.finding.report_date is 'Reporting day; null if the finding is about all days.';
 comment on column ops.finding.measure is 'Table and column of the value.';
-comment on column ops.finding.value is 'The doubtful value; for values gone the number of values before.';
+comment on column ops.finding.value is 'The doubtful value; for values gone the number of values before, for a mass revision that of the rows.';
 comment on column ops.finding.meaning is 'The doubt in words.';
 comment on column ops.finding.document_id is 'Content of the document: ops.document.document_id.';
 comment on column ops.finding.run_id is 'Run that made the finding: ops.run.run_id.';
@@ -249,7 +249,8 @@ create table ops.alert (
     scope text not null,
     sent_at timestamptz not null default clock_timestamp(),
     trouble text,
-    message text not null
+    message text not null,
+    run_id bigint references ops.run
 );
 comment on table ops.alert is 'One row per alert that was delivered. None is repeated before the trouble changes or a day has passed.';
 comment on column ops.alert.alert_id is 'Number of the alert; gaps are normal.';
@@ -257,3 +258,4 @@ comment on column ops.alert.scope is 'Command that sent the alert, with its subj
 comment on column ops.alert.sent_at is 'When the alert was sent (UTC instant).';
 comment on column ops.alert.trouble is 'The trouble, in words that stay the same as long as it lasts; null if there was none.';
 comment on column ops.alert.message is 'Text of the alert as sent.';
+comment on column ops.alert.run_id is 'Run that sent the alert, which held the news of this run and of all before it: ops.run.run_id; null if no run did.';

@@ -1,8 +1,9 @@
 -- The other sessions with locks, but those of harmless modes, on the relations whose schema and name match a pattern.
 select distinct
     format(
-        'pid %%s of role %%s (%%s)%%s', activity.pid, activity.usename, activity.application_name,
-        to_char(activity.xact_start, '" since "YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        'pid %%s of role %%s (%%s)%%s, to end it: select pg_terminate_backend(%%s)',
+        activity.pid, activity.usename, activity.application_name,
+        to_char(activity.xact_start, '" since "YYYY-MM-DD"T"HH24:MI:SS"Z"'), activity.pid
     ) as holder
 from pg_locks as held
 inner join pg_class as class on held.relation = class.oid

@@ -359,6 +359,7 @@ def test_a_locked_row_fails_its_document_alone_and_its_holder_is_named(
     (failed,) = summary.failed
     assert "(55P03)" in failed.reason
     assert f"locks are held by pid {pid} of role {parse_dsn(dsn)['user']} (a notebook) since 20" in failed.reason
+    assert f", to end it: select pg_terminate_backend({pid})" in failed.reason
     assert counted(warehouse.load(locations="ca,vi"))["loaded"] == 1
 
 

@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +34,7 @@ from tests.conftest import FEW, MAIN, Command, administrator
 from tests.faults.conftest import Times
 from tests.integration.test_no_false_alarm import star
 from tests.integration.test_server import postmaster
+from tests.receiver import Receiver
 from tests.unit.test_past import shipped
 
 pytestmark = pytest.mark.slow
@@ -209,6 +212,34 @@ def test_under_root_only_what_the_program_has_made_is_given_away(home: Path) -> 
 def test_a_user_without_a_home_is_told_what_to_set() -> None:
     with pytest.raises(UsageError, match="set COVID_ETL_HOME"):
         config.home({"COVID_ETL_HOME": "~no-such-user/data"})
+
+
+# --- a run that hangs ---
+
+
+def test_a_stopped_run_is_told_once_and_when_it_was_killed_the_next_run_says_so(
+    command: Command, cli: Cli, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = command.start(*LOAD)
+    assert process.stderr
+    while "run started" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        # As if an hour had passed.
+        patch.setattr(database, "LONGEST_RUN_SECONDS", -10)
+        patch.setattr("etl.ending.limit", lambda _seconds: None)
+        assert cli(*LOAD, **receiver.environ).returncode == 75
+        told = receiver.taken() or ""
+        assert f"held by pid {process.pid} on {socket.gethostname()[:24]} since 20" in told
+        assert re.search(r"; to free it: select pg_terminate_backend\(\d+\)$", told)
+        assert (cli(*LOAD, **receiver.environ).returncode, receiver.taken()) == (75, None)
+    process.kill()
+    process.communicate()
+    result = cli(*LOAD, "--wait", "20", **receiver.environ)
+    assert result.returncode == 0, result.stderr
+    assert "run 1 was broken off: it was killed, or its machine stopped" in result.stdout
+    assert (receiver.taken() or "").startswith("covid-tracking-etl: recovered\nover: failed: the run lock is held by")
 
 
 # --- signals, streams, text, memory ---

@@ -3,22 +3,26 @@
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg2
 import pytest
 
+from etl import config
+from etl.database import connection as database
 from etl.database import embedded
 from etl.database.connection import Connection, execute, fetch_all
 from etl.errors import DatabaseError, EtlError, ExitCode, Interrupted, LockedError, SourceError
-from etl.run import alerts
+from etl.load import drift_record
+from etl.run import alerts, replay
 from etl.run.alerts import Notice, Watch
 from etl.show import status
 from etl.show.status import staleness
 from etl.transform.declaration import NATION
 from tests.cli import Cli
 from tests.conftest import Api
-from tests.documents import Json, document, pluck, report, state_history
+from tests.documents import DEFINITIONS, Json, document, encode, plant, pluck, report, state_history
 from tests.receiver import SECRET, Receiver
 from tests.warehouse import CALIFORNIA, Warehouse
 
@@ -26,11 +30,14 @@ FAILED = Notice(ExitCode.SOURCE, ["failed: CA history: status 500"])
 FINE = Notice(ExitCode.OK)
 
 
-def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, scope: str = "load") -> list[str]:
+def tell(conn: Connection, receiver: Receiver, notice: Notice | BaseException, *scopes: str) -> list[str]:
     """The messages that the end of a command sends."""
     receiver.messages.clear()
+    scopes = scopes or ("load", alerts.STALENESS)
     try:
-        with Watch(scope, receiver.environ, heartbeat=True) as watch, watch.during(conn):
+        with Watch(receiver.environ, *scopes, is_load=scopes[0] == "load") as watch:
+            watch.conn = conn
+            watch.start()
             if isinstance(notice, BaseException):
                 raise notice
             watch.notice = notice
@@ -77,15 +84,8 @@ def test_another_command_has_troubles_of_its_own(conn: Connection, receiver: Rec
     assert len(tell(conn, receiver, FAILED, "status")) == 1
 
 
-def test_news_are_told_each_time_and_are_no_trouble(conn: Connection, receiver: Receiver) -> None:
-    news = Notice(ExitCode.OK, news=["drift 1 (notice, state): path added: data.x, now number"])
-    assert tell(conn, receiver, news) == [f"covid-tracking-etl: news of the source\n{news.news[0]}"]
-    assert len(tell(conn, receiver, news)) == 1
-    assert tell(conn, receiver, FINE) == []
-
-
 def test_a_message_is_short(conn: Connection, receiver: Receiver) -> None:
-    many = Notice(ExitCode.REJECTED, [f"rejected: {n} {'x' * 500}" for n in range(20)], advice=["read it"])
+    many = Notice(ExitCode.REJECTED, [f"rejected: {n} {'x' * 500}" for n in range(20)], ["read it"])
     (message,) = tell(conn, receiver, many)
     lines = message.splitlines()
     assert (len(lines), max(map(len, lines))) == (11, 303)
@@ -113,14 +113,14 @@ def test_whoever_interrupts_or_holds_the_lock_knows(
     conn: Connection, receiver: Receiver, error: BaseException
 ) -> None:
     receiver.pings.clear()
-    with pytest.raises((Interrupted, LockedError)), Watch("load", receiver.environ, heartbeat=True):
+    with pytest.raises((Interrupted, LockedError)), Watch(receiver.environ, "load", is_load=True):
         raise error
     assert (receiver.messages, receiver.pings) == ([], [])
 
 
 def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receiver) -> None:
     for _ in range(2):
-        with pytest.raises(DatabaseError), Watch("load", receiver.environ, heartbeat=True):
+        with pytest.raises(DatabaseError), Watch(receiver.environ, "load", is_load=True):
             raise DatabaseError("cannot connect to the database")
     assert [message.splitlines()[1] for message in receiver.messages] == [
         "failed: cannot connect to the database"
@@ -129,8 +129,12 @@ def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receive
 
 
 def test_the_heartbeat_carries_the_run_its_exit_code_and_its_summary(conn: Connection, receiver: Receiver) -> None:
-    tell(conn, receiver, Notice(ExitCode.SOURCE, ["failed: CA history"], run_id=7, counts=["failed (run 7)"]))
-    assert receiver.bodies == [{"run_id": 7, "exit_code": 3, "summary": ["failed (run 7)", "failed: CA history"]}]
+    tell(conn, receiver, Notice(ExitCode.SOURCE, ["failed: CA history"], ["wait"], 7, ["failed (run 7)"]))
+    tell(conn, receiver, Notice(ExitCode.SOURCE, ["failed: CA history"], ["wait"]))
+    assert receiver.bodies == [
+        {"run_id": 7, "exit_code": 3, "summary": ["failed (run 7)"]},
+        {"run_id": None, "exit_code": 3, "summary": ["failed: CA history", "wait"]},
+    ]
 
 
 def own_log(caplog: pytest.LogCaptureFixture) -> str:
@@ -178,11 +182,30 @@ def test_a_role_that_may_not_remember_is_told_all_the_same(
 
 def test_a_receiver_that_is_not_there_is_no_failure(conn: Connection, caplog: pytest.LogCaptureFixture) -> None:
     environ = {alerts.ALERT_URLS: "json://127.0.0.1:9/x", alerts.HEARTBEAT_URL: "http://127.0.0.1:9/x"}
-    with Watch("load", environ, heartbeat=True) as watch, watch.during(conn):
+    with Watch(environ, "load", is_load=True) as watch:
+        watch.conn = conn
+        watch.start()
         watch.notice = FAILED
     assert [record.getMessage() for record in caplog.records if record.name == "covid_etl"] == [
         "heartbeat not delivered", "alert not delivered", "heartbeat not delivered",
     ]  # fmt: skip
+
+
+def test_a_load_says_at_its_start_that_an_address_is_not_understood(cli: Cli) -> None:
+    done = cli("load", "--source", "snapshot", "--locations", "vi", COVID_ETL_ALERT_URLS=f"nonsense://{SECRET}")
+    first, *_ = done.stderr.splitlines()
+    assert "COVID_ETL_ALERT_URLS holds an address that apprise does not understand" in first
+    assert (done.returncode, SECRET in done.stderr) == (0, False)
+
+
+def test_a_fault_of_apprise_stops_no_load(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr("apprise.Apprise.add", fail)
+    done = cli("load", "--source", "snapshot", "--locations", "vi", COVID_ETL_ALERT_URLS=f"json://{SECRET}")
+    assert "nobody is told: apprise fails (ZeroDivisionError)" in done.stderr
+    assert (done.returncode, SECRET in done.stderr) == (0, False)
 
 
 def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
@@ -199,6 +222,127 @@ def test_whether_alerts_arrive_can_be_tried(receiver: Receiver) -> None:
     assert "nobody would be told" in alerts.test({})[0]
 
 
+# --- whoever holds the lock for good ---
+
+
+def test_a_run_that_hangs_with_the_lock_is_told_once_with_the_statement_that_ends_it(
+    cli: Cli, receiver: Receiver, tmp_path: Path
+) -> None:
+    def load() -> tuple[int, str | None, list[str]]:
+        receiver.pings.clear()
+        done = cli("load", "--source", str(tmp_path), "--locations", "ca", **receiver.environ)
+        return done.returncode, receiver.taken(), receiver.pings
+
+    path = tmp_path / CALIFORNIA
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode(state_history("CA", {"2021-01-01": {}})))
+    with database.connect(config.Database(cli.dsn)) as hanging, database.run_lock(hanging, 0):
+        pid = hanging.info.backend_pid
+        execute(hanging, "set application_name = 'covid-etl 77@a-host 2026-01-01T00:00:00Z'")
+        code, message, pings = load()
+        trouble = (
+            "failed: the run lock is held by pid 77 on a-host since 2026-01-01T00:00:00Z, longer than a run may last"
+            f" (role {hanging.info.user}, pid {pid} of the server); to free it: select pg_terminate_backend({pid})"
+        )
+        assert (code, message) == (75, f"covid-tracking-etl: trouble (exit code 75)\n{trouble}")
+        assert pings == ["/fail"]
+        assert load() == (75, None, ["/fail"])
+        with database.connect(config.Database(cli.dsn)) as person:
+            execute(person, "update ops.alert set sent_at = sent_at - interval '21 hours'")
+            assert load()[:2] == (75, message)
+            execute(person, f"select pg_terminate_backend({pid})")
+            hanging.close()
+    assert load() == (0, f"covid-tracking-etl: recovered\nover: {trouble}", ["/start", ""])
+
+
+# --- news ---
+
+
+def suspect(row: Json) -> None:
+    plant(row, "cases.suspected", 1)
+
+
+NEW_PATH = "drift 1 (notice, state CA, NY): path added: data.cases.suspected, now number"
+
+
+def test_news_are_told_until_a_message_with_them_was_taken(warehouse: Warehouse, receiver: Receiver) -> None:
+    day(warehouse, receiver, 0, bool)
+    receiver.status = 500
+    news = f"covid-tracking-etl: news of the source\n{NEW_PATH}"
+    assert [day(warehouse, receiver, number, suspect)[0] for number in (1, 2)] == [[news]] * 2
+    receiver.status = 200
+    assert [day(warehouse, receiver, number, suspect)[0] for number in (3, 4)] == [[news], []]
+
+
+def test_news_of_a_run_that_was_killed_are_told_by_the_next(warehouse: Warehouse, receiver: Receiver) -> None:
+    day(warehouse, receiver, 0, bool)
+    content = state_history("CA", {"2021-01-01": {"cases__total": 20_000_000}}, "2021-03-02T00:00:00Z")
+    warehouse.publish(CALIFORNIA, content)
+    # A run that tells nobody.
+    warehouse.load(locations="ca,ny")
+    assert day(warehouse, receiver, 0, bool)[0] == [
+        "covid-tracking-etl: news of the source\nfinding: CA 2021-01-01: highest value, cases_fact.total_cases:"
+        " 3 times the highest share of the population ever published"
+    ]
+
+
+def test_a_change_that_was_accepted_before_it_could_be_told_is_no_news(
+    warehouse: Warehouse, receiver: Receiver
+) -> None:
+    day(warehouse, receiver, 0, bool)
+    receiver.status = 500
+    day(warehouse, receiver, 1, suspect)
+    receiver.status = 200
+    drift_record.accept(warehouse.conn, 1, with_loss=False)
+    assert day(warehouse, receiver, 2, suspect)[0] == []
+
+
+def test_accepting_a_change_brings_no_news_of_it(warehouse: Warehouse, receiver: Receiver) -> None:
+    def replayed() -> list[str]:
+        receiver.messages.clear()
+        with Watch(receiver.environ, "replay") as watch:
+            watch.conn = warehouse.conn
+            done = replay.replay_rejected(warehouse.conn, None)
+            assert done.exit_code == 0
+            watch.notice = Notice(done.exit_code, run_id=done.run_id)
+        return receiver.messages
+
+    def rename(row: Json) -> None:
+        plant(row, "infections", pluck(row, "cases"))
+
+    def rename_and_drop(row: Json) -> None:
+        rename(row)
+        pluck(row, "outcomes.death")
+
+    cases = {"name": "Cases", "field": "cases.total", "deprecated": False, "prior_names": []}
+    renamed = cases | {"field": "infections.total", "prior_names": ["cases.total"]}
+    day(warehouse, receiver, 0, bool, field_definitions=[*DEFINITIONS, cases])
+    day(warehouse, receiver, 1, rename, field_definitions=[*DEFINITIONS, renamed])
+    drift_record.accept(warehouse.conn, 1, with_loss=False)
+    assert replayed() == []
+    day(warehouse, receiver, 2, rename_and_drop)
+    (gone,) = [change for change in drift_record.changes(warehouse.conn) if change.change == "path gone"]
+    drift_record.accept(warehouse.conn, gone.drift_id, with_loss=True)
+    assert replayed() == []
+
+
+# --- one recovery ---
+
+
+def test_a_good_load_tells_that_the_trouble_and_the_staleness_are_over(conn: Connection, receiver: Receiver) -> None:
+    stale = alerts.of_staleness("no load for 3 days", "main.py load")
+    assert len(tell(conn, receiver, FAILED)) == len(tell(conn, receiver, stale, alerts.STALENESS)) == 1
+    assert tell(conn, receiver, FINE) == [
+        f"covid-tracking-etl: recovered\nover: {FAILED.troubles[0]}\nover: {stale.troubles[0]}"
+    ]
+    assert tell(conn, receiver, FINE, alerts.STALENESS) == tell(conn, receiver, FINE) == []
+    # Where a load tells nobody, `status` does.
+    tell(conn, receiver, stale, alerts.STALENESS)
+    assert tell(conn, receiver, FINE, alerts.STALENESS) == [
+        f"covid-tracking-etl: recovered\nover: {stale.troubles[0]}"
+    ]
+
+
 # --- one bad state ---
 
 
@@ -210,7 +354,7 @@ def age(warehouse: Warehouse) -> None:
 
 
 def day(
-    warehouse: Warehouse, receiver: Receiver, number: int, change: Callable[[Json], object]
+    warehouse: Warehouse, receiver: Receiver, number: int, change: Callable[[Json], object], **meta: Any
 ) -> tuple[list[str], str, str | None]:
     """A daily load of what the source publishes that day: the messages, the last ping, and what is stale."""
     age(warehouse)
@@ -218,11 +362,14 @@ def day(
         content = state_history(
             code, {f"2021-01-{day:02}": {} for day in range(1, number + 2)}, f"2021-03-{number + 1:02}T00:00:00Z"
         )
+        content["meta"] |= meta
         for row in content["data"]:
             change(row)
         warehouse.publish(address, content)
     receiver.messages.clear()
-    with Watch("load", receiver.environ, heartbeat=True) as watch, watch.during(warehouse.conn):
+    with Watch(receiver.environ, "load", is_load=True) as watch:
+        watch.conn = warehouse.conn
+        watch.start()
         watch.notice = alerts.of_summary(warehouse.load(locations="ca,ny"))
     return list(receiver.messages), receiver.pings[-1], staleness(status.read(warehouse.conn).totals, 2)
 
@@ -255,9 +402,8 @@ def test_a_location_that_an_old_copy_freezes_is_told_after_two_days(warehouse: W
     messages = [day(warehouse, receiver, 1, bool)[0] for _ in range(5)]
     assert messages[:3] == [[], [], []]
     line = "stale for two days: CA history, NY history: built 2021-03-02 00:00:00+00:00, before the one loaded"
-    ways = (
-        "what to do: wait, a cache may serve an old copy; to load it as it is: main.py load --force --locations ca,ny"
-    )
+    again = f"main.py load --source {warehouse.folder} --locations ca,ny --force"
+    ways = f"what to do: wait, a cache may serve an old copy; to load it as it is: {again}"
     assert messages[3:] == [
         [f"covid-tracking-etl: trouble (exit code 0, run {run})\n{line}\n{ways}"] for run in (5, 6)
     ]
@@ -305,10 +451,11 @@ def test_markup_of_the_source_arrives_as_text(receiver: Receiver) -> None:
         "html": "&lt;\u200bb&gt;x&lt;\u200b/b&gt;&nbsp;[x](http://x.example)&nbsp;*x*&nbsp;@\u200beveryone",
         "markdown": "\\[x\\]\\(http://x\\.example\\) \\*x\\* @\u200beveryone",
     }.items():
-        assert alerts.deliver(f"{address}?format={service}", "a title\r\nBcc: x@x.example", HOSTILE)
+        recipients, _ = alerts.recipients_of({alerts.ALERT_URLS: f"{address}?format={service}"})
+        assert alerts.deliver(recipients, "a title\r\nBcc: x@x.example", HOSTILE)
         assert expected in str(receiver.taken())
 
 
 def test_a_title_has_one_line(receiver: Receiver) -> None:
-    alerts.deliver(receiver.environ[alerts.ALERT_URLS], "a title\r\nBcc: x@x.example", "x")
+    alerts.deliver(alerts.recipients_of(receiver.environ)[0], "a title\r\nBcc: x@x.example", "x")
     assert receiver.messages == ["a title\\u000d\\u000aBcc: x@x.example\nx"]

@@ -13,6 +13,7 @@ from etl.transform.declaration import TABLES
 from tests.cli import Cli
 from tests.conftest import FEW, Api, administrator
 from tests.documents import encode, snapshot_day, snapshot_days, state_history
+from tests.receiver import Receiver
 from tests.warehouse import CALIFORNIA, rows
 
 DAY = "2021-01-02"
@@ -36,7 +37,7 @@ def test_auto_reads_the_api_that_answers(api: Api, cli: Cli) -> None:
     assert (found["returncode"], found["source"]) == (0, "api")
 
 
-def test_auto_reads_nothing_where_the_api_is_gone_and_was_loaded(api: Api, cli: Cli) -> None:
+def test_auto_reads_nothing_where_the_api_is_gone_and_was_loaded(api: Api, cli: Cli, receiver: Receiver) -> None:
     api.answers["us/daily/2021-03-07.json"] = snapshot_day("us/daily.json", "2021-03-07")
     cli("load", "--date", "2021-03-07", "--locations", "us", COVID_ETL_API_URL=api.url)
     result = cli("load", "--json", COVID_ETL_API_URL="http://127.0.0.1:9")
@@ -45,6 +46,15 @@ def test_auto_reads_nothing_where_the_api_is_gone_and_was_loaded(api: Api, cli: 
     assert result.stderr.count("WARNING") == 1
     assert "API unavailable: nothing is read, since its documents are loaded" in result.stderr
     assert rows(cli.dsn, "select count(*) from ops.document_load") == [(1,)]
+    told = cli("load", COVID_ETL_API_URL="http://127.0.0.1:9", **receiver.environ)
+    lines = [
+        "the API is gone: nothing was read, and the warehouse keeps what it has",
+        "if it is gone for good, stop the schedule, for the series is closed",
+        "to have the shipped snapshot, load it into another database: main.py load --source snapshot --database-url URL",
+    ]
+    assert told.stdout.splitlines()[-3:] == lines
+    trouble = "covid-tracking-etl: trouble (exit code 0, run 3)\n" + "\nwhat to do: ".join(lines)
+    assert (told.returncode, receiver.taken(), receiver.pings[-1]) == (0, trouble, "")
     # The snapshot is there for those who mean it.
     assert cli.json("load", "--source", "snapshot", "--locations", "vi")["documents"]["loaded"] == 1
 
@@ -174,9 +184,33 @@ def test_status_is_an_alarm_for_silence(cli: Cli) -> None:
         cursor.execute("update ops.run set ended_at = ended_at - interval '3 days'")
     shown = cli("status", "--max-age-days", "2")
     assert shown.returncode == 7
-    assert "\nSTALE: the last load that went well was 3.0 days ago, at 20" in shown.stdout
-    assert "ERROR data is stale reason=the last load that went well was 3.0 days ago" in shown.stderr
+    said = r"the last load that went well was at 20\S+Z, more than 2 days ago"
+    assert re.search(rf"\nSTALE: {said}\n", shown.stdout)
+    assert re.search(rf"ERROR data is stale reason={said}", shown.stderr)
     assert cli("status").returncode == 0
+
+
+def test_the_load_that_status_offers_is_the_last_one(cli: Cli, receiver: Receiver) -> None:
+    cli("load", "--source", "snapshot", "--locations", "vi")
+    with administrator(cli.dsn) as cursor:
+        cursor.execute("update ops.run set ended_at = ended_at - interval '9 days'")
+    assert cli("status", "--max-age-days", "2", **receiver.environ).returncode == 7
+    told = receiver.taken() or ""
+    assert told.endswith("or load by hand: main.py load --source snapshot --locations vi")
+
+
+def test_a_load_does_not_end_that_the_newest_report_is_old(cli: Cli, receiver: Receiver, tmp_path: Path) -> None:
+    path = tmp_path / "source" / CALIFORNIA
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode(state_history("CA", {"2022-01-01": {}})))
+    load = ("load", "--source", str(tmp_path / "source"), "--locations", "ca")
+    assert cli(*load, **receiver.environ).returncode == 0
+    assert cli("status", "--max-age-days", "2", **receiver.environ).returncode == 7
+    assert "stale: the newest report is of 2022-01-01" in (receiver.taken() or "")
+    assert (cli(*load, **receiver.environ).returncode, receiver.taken()) == (0, None)
+    assert (cli("status", "--max-age-days", "2", **receiver.environ).returncode, receiver.taken()) == (7, None)
+    assert cli("status", "--max-age-days", "36500", **receiver.environ).returncode == 0
+    assert (receiver.taken() or "").startswith("covid-tracking-etl: recovered\nover: stale: the newest report")
 
 
 def test_status_names_the_gaps(cli: Cli) -> None:

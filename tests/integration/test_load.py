@@ -22,6 +22,7 @@ from etl.load.rules import LocationRules
 from etl.run import pipeline
 from etl.run.pipeline import LoadOptions, run
 from etl.run.prepare import make_payload
+from etl.run.wording import as_lines
 from etl.transform import contract
 from etl.transform.declaration import DETAIL_TABLE, FIRST_DAY, LAST_DAY, REPORT_TABLE, STATE, TABLES, key_columns
 from etl.transform.locations import Location
@@ -30,7 +31,7 @@ from etl.transform.rows import render
 from tests.documents import Json, document, encode, nation_day, plant, report, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
-NO_RULES = LocationRules((), is_skipped=False, skipped_days=frozenset(), key="")
+NO_RULES = LocationRules((), whole=None, skipped_days=frozenset(), key="")
 FACTS = [table for table in TABLES if table != REPORT_TABLE]
 
 
@@ -257,7 +258,10 @@ def test_a_history_that_lacks_more_than_a_tenth_of_the_known_days_is_rejected_un
     warehouse.history(days(20))
     summary = warehouse.history(days(17))
     assert (counted(summary), summary.exit_code) == ({"rejected": 1}, 5)
-    assert summary.rejected[0].reason.startswith("data: 3 of 20 known days are missing")
+    assert summary.rejected[0].reason == (
+        "data: 3 of 20 known days are missing; if that is meant: "
+        f"main.py load --source {warehouse.folder} --locations ca --allow-withdrawals"
+    )
     assert warehouse.rows("select count(*) from public.death_fact") == [(20,)]
     assert counted(warehouse.load(allow_withdrawals=True)) == {"loaded": 1}
     # A content that was loaded keeps its data hash, also when it comes back and is rejected.
@@ -537,8 +541,11 @@ def test_a_run_left_open_by_a_killed_process_is_closed_as_interrupted(warehouse:
     warehouse.history(days(1))
     with warehouse.conn.cursor() as cursor:
         cursor.execute("update ops.run set status = 'running', ended_at = null")
-    warehouse.load()
+    summary = warehouse.load()
     assert warehouse.rows("select status from ops.run order by run_id") == [("interrupted",), ("ok",)]
+    assert "run 1 was broken off: it was killed, or its machine stopped" in as_lines(summary)
+    assert (summary.exit_code, summary.as_json()["broken_off"]) == (0, [1])
+    assert warehouse.load().broken_off == []
 
 
 def test_a_document_that_the_database_refuses_leaves_nothing(warehouse: Warehouse) -> None:

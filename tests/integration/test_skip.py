@@ -1,19 +1,24 @@
 """Passing over what is broken, and loading after all what was rejected: nothing is lost on the way."""
 
-from datetime import date
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etl.errors import UsageError
 from etl.load import events, rules
-from etl.run import replay
+from etl.load.events import instant
+from etl.run import alerts, replay
 from etl.run.prune import prune
 from etl.transform.declaration import TABLES
 from tests.documents import nation_day, plant, state_history
 from tests.warehouse import CALIFORNIA, Warehouse, counted
 
 POISON = date(2021, 1, 2)
+FIRST = date(2020, 3, 1)
 
 
 def history(*values: Any) -> Any:
@@ -71,6 +76,14 @@ def test_a_tombstoned_day_and_location_are_not_asked_for(warehouse: Warehouse) -
     rules.skip(warehouse.conn, "us", [], "all of it")
     done = warehouse.load(day=date(2021, 1, 3), locations="us")
     assert (done.exit_code, counted(done)) == (0, {"skipped": 1})
+
+
+def test_a_location_that_is_passed_over_is_in_each_summary_and_heartbeat_since_when(warehouse: Warehouse) -> None:
+    (made,) = rules.skip(warehouse.conn, "ca", [], "phone numbers")
+    notice = alerts.of_summary(load(warehouse, 1))
+    line = f"passed over: CA all days since {instant(made.since)}: phone numbers; to end that: main.py skip --undo 1"
+    assert line in notice.summary
+    assert line in json.loads(notice.body)["summary"]
 
 
 def test_a_day_that_is_nowhere_published_stays_so_beside_one_that_is_skipped(warehouse: Warehouse) -> None:
@@ -251,6 +264,49 @@ def test_an_impossible_value_rejects_its_document_and_a_doubtful_one_is_kept(war
     assert warehouse.rows(kept) == [(*finding, False)]
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda deaths: [0] * len(deaths), ["death_fact: one document revised or withdrew 300 of 300 known rows"]),
+        (
+            lambda deaths: [count + (day < 22) for day, count in enumerate(deaths)],
+            ["death_fact: one document revised or withdrew 22 of 300 known rows"],
+        ),
+        (lambda deaths: deaths[:-25], ["cases_fact: one document revised or withdrew 25 of 300 known rows"]),
+        (lambda deaths: [count + (day < 14) for day, count in enumerate(deaths)], []),
+    ],
+    ids=["all deaths become 0", "three weeks are revised", "four weeks vanish", "two weeks are revised"],
+)
+def test_a_history_that_changes_much_at_once_is_a_finding_once(
+    warehouse: Warehouse, change: Callable[[list[int]], list[int]], found: list[str]
+) -> None:
+    def publish(deaths: list[int]) -> list[str]:
+        done = warehouse.history(daily(deaths))
+        assert done.exit_code == 0
+        return [f"{finding.measure}: {finding.meaning}" for finding in done.findings]
+
+    deaths = list(range(1, 301))
+    assert publish(deaths) == []
+    assert publish(change(deaths)) == found
+    assert publish(change(deaths)) == []
+    # The next document ends it.
+    publish([*change(deaths), 900])
+    assert warehouse.rows("select count(*) from ops.finding where ended_at is null") == [(0,)]
+
+
+def daily(deaths: list[int]) -> dict[str, Any]:
+    """Reports with these totals of deaths from a day on."""
+    return {str(FIRST + timedelta(days=n)): {"outcomes__death__total": count} for n, count in enumerate(deaths)}
+
+
+def test_much_that_people_have_decided_is_no_finding(warehouse: Warehouse, tmp_path: Path) -> None:
+    deaths = list(range(1, 101))
+    warehouse.history(daily(deaths))
+    assert warehouse.history(daily(deaths[:50]), allow_withdrawals=True).findings == []
+    other = Warehouse(warehouse.conn, tmp_path / "other")
+    assert other.history(daily([7] * 50)).findings == []
+
+
 def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> None:
     def publish(total: int | None, positive: int | None) -> Any:
         values = {"outcomes__death__total": total, "tests__pcr__people__positive": positive, "cases__total": 1}
@@ -259,7 +315,7 @@ def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> N
 
     publish(5, 6)
     done = publish(None, None)
-    assert [(each.check, each.measure, each.value) for _, each in done.findings] == [
+    assert [(each.check, each.measure, each.value) for each in done.findings] == [
         ("values gone", "death_fact.total_deaths", 2),
         ("values gone", "testing_detail_fact.value (test_id 6)", 2),
     ]

@@ -173,6 +173,9 @@ def test_a_time_that_python_and_postgres_cannot_both_hold_is_rejected(instant: s
     with pytest.raises(ContractError, match="which the database cannot hold") as error:
         of(state_history("CA", {"2021-01-01": {"meta__updated": instant}, "2021-01-02": {}}), CALIFORNIA)
     assert error.value.days == ("2021-01-01",)
+    with pytest.raises(ContractError) as error:
+        of(state_history("CA", {f"2021-01-0{day}": {"meta__updated": instant} for day in (1, 2)}), CALIFORNIA)
+    assert error.value.days == ("2021-01-01", "2021-01-02")
     with pytest.raises(ContractError, match="^meta.build_time is .*, which the database cannot hold$"):
         of(changed("meta.build_time", instant))
 

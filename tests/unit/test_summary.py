@@ -7,16 +7,16 @@ import pytest
 from etl.errors import ExitCode, Outcome
 from etl.extract.source import NOT_ASKED
 from etl.load.drift_record import RecordedChange
+from etl.load.findings import RecordedFinding
 from etl.load.merge import MergeCounts, RowCounts
 from etl.run.summary import Summary, Trouble
 from etl.run.wording import advice, as_lines, news_lines, trouble_lines
-from etl.transform.bounds import Finding
 
 DRIFT = RecordedChange(
     3, "state", ["CA"], "shape", "path added", "data.cases.x", None, "number", "notice", "", "", first_run_id=7,
     acknowledged=None, ended=None, status="open", accepted_for=None,
 )  # fmt: skip
-FINDING = Finding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high")
+FINDING = RecordedFinding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high", location="NY")
 
 
 def summary(*outcomes: Outcome, **fields: Any) -> Summary:
@@ -58,8 +58,7 @@ def test_the_json_has_every_count_and_trouble() -> None:
     made = summary(Outcome.LOADED, Outcome.FAILED, Outcome.REJECTED)
     made.count_rows(MergeCounts({"cases_fact": RowCounts(1, 2, 3, 4)}, revisions=5))
     made.count_rows(MergeCounts({"cases_fact": RowCounts(10, 20, 30, 40)}, revisions=50))
-    made.notice([DRIFT])
-    made.findings.append(("NY", FINDING))
+    made.drift, made.findings = [DRIFT], [FINDING]
     found = made.as_json()
     assert found.pop("seconds")["total"] >= 0
     assert found.pop("rows")["cases_fact"] == {"inserted": 11, "updated": 22, "withdrawn": 33, "unchanged": 44}
@@ -82,6 +81,7 @@ def test_the_json_has_every_count_and_trouble() -> None:
             "id": 3, "endpoint_kind": "state", "locations": ["CA"], "severity": "notice", "signal": "shape", "change": "path added",
             "path": "data.cases.x", "before": None, "after": "number",
         }],
+        "broken_off": [],
         "passed_over": [],
         "findings": [{
             "location": "NY", "check": "highest value", "measure": "cases_fact.recovered",
@@ -95,8 +95,7 @@ def test_the_json_has_every_count_and_trouble() -> None:
 
 def test_the_text_says_what_went_wrong_and_what_is_new() -> None:
     made = summary(Outcome.FAILED)
-    made.notice([DRIFT])
-    made.findings.append(("NY", FINDING))
+    made.drift, made.findings = [DRIFT], [FINDING]
     lines = as_lines(made)
     assert lines[0].startswith("failed (run 7, exit code 3) from api, 2021-01-01 to 2021-01-02, locations all, ")
     assert lines[1] == "documents: 1 requested, 1 failed"
@@ -111,9 +110,25 @@ def test_the_text_prints_the_command_that_passes_over_what_was_rejected() -> Non
     made = summary()
     made.count(Outcome.REJECTED, Trouble("CA", None, "why", days=("2021-01-02", "2021-01-03")))
     assert as_lines(made)[-2:] == [
-        "rejected: CA history: why",
+        "rejected: CA history: why (broken days: 2021-01-02, 2021-01-03)",
         "to pass over it: main.py skip ca 2021-01-02 2021-01-03 --reason TEXT",
     ]
+
+
+def test_all_days_of_a_broken_history_can_be_passed_over_at_once() -> None:
+    made = summary()
+    days = tuple(f"2021-01-{day:02}" for day in range(1, 11))
+    made.count(Outcome.REJECTED, Trouble("CA", None, "a value", days=days))
+    assert as_lines(made)[-2:] == [
+        f"rejected: CA history: a value (broken days: {', '.join(days[:5])} and 5 more)",
+        f"to pass over it: main.py skip ca {' '.join(days)} --reason TEXT",
+    ]
+
+
+def test_a_rebuild_without_the_rejected_is_offered_for_the_same_locations() -> None:
+    made = summary(Outcome.REJECTED)
+    made.command, made.locations = "replay", "ca,ny"
+    assert advice(made)[0].endswith("main.py replay --allow-rejected --locations ca,ny")
 
 
 def test_the_text_says_each_reason_once() -> None:
@@ -169,12 +184,12 @@ def test_a_change_of_many_documents_is_one_line_however_many_days_show_it() -> N
     for number in range(56):
         seen = broken("path renamed", f"X{number:02}")
         made.count(Outcome.REJECTED, replace(seen, reason=f"data.cases: is missing ({number} times)"))
-        made.notice([replace(seen.drift[0], first_run_id=7)])
+        made.drift.append(seen.drift[0])
     assert trouble_lines(made) == [
         "rejected: X00 history, X01 history, X02 history, X03 history, X04 history and 51 more: "
         "path renamed: data.cases, now number"
     ]
-    assert news_lines(made) == []
+    assert news_lines(made.drift, []) == []
 
 
 def test_documents_that_were_not_asked_for_come_behind_the_cause_of_that() -> None:
@@ -226,15 +241,6 @@ def test_the_gravest_of_the_failed_documents_is_the_exit_code() -> None:
     assert made.exit_code == ExitCode.DATABASE
     made.count(Outcome.FAILED, Trouble("CA", None, "why", ExitCode.BUG))
     assert int(made.exit_code) == 1
-
-
-def test_a_change_seen_again_in_a_run_is_kept_once_with_all_its_locations() -> None:
-    made = summary()
-    again = replace(DRIFT, locations=["CA", "NY"])
-    known = replace(DRIFT, drift_id=4, first_run_id=6)
-    made.notice([DRIFT])
-    made.notice([again, known])
-    assert made.drift == [again]
 
 
 def test_a_replay_that_was_rolled_back_counts_its_documents_as_unchanged() -> None:
