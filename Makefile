@@ -58,7 +58,7 @@ test-faults: .venv/dev ## attack the program: a sample of what `make soak` tries
 	$(BIN)/python -m pytest -m "not docker" tests/faults
 
 .PHONY: soak
-soak: .venv/dev ## attack the program for half an hour, and write the table of docs/reliability.md
+soak: .venv/dev ## attack the program for a quarter of an hour, and write the table of docs/reliability.md
 	$(BIN)/python -m tests.faults.soak
 
 .PHONY: test-deploy
@@ -116,7 +116,7 @@ dictionary: .venv/local ## write docs/data-dictionary.md from the live schema
 	PYTHONPATH=. $(BIN)/python tools/data_dictionary.py
 
 .PHONY: bench
-bench: .venv/bench ## measure speed and memory, beside floors and rivals (a quarter of an hour)
+bench: .venv/bench ## measure speed and memory of loads, beside their floor (under 5 minutes)
 	$(BIN)/python -m bench.run
 
 .PHONY: bench-scale

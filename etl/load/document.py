@@ -67,6 +67,7 @@ class Loader:
         self.allow_withdrawals = allow_withdrawals
         self.with_past = with_past
         self._is_nested = is_in_transaction(conn)
+        self._is_prepared = False
         self.definition_record = DefinitionRecord(conn, rules.aliases)
         # The codes of locations whose next document may end something. One too many, after a rollback, does no harm.
         self._unsettled = {code for (code,) in fetch_all(conn, read_sql("load/unsettled_locations.sql"))}
@@ -79,6 +80,8 @@ class Loader:
         """
         if not self.allow_withdrawals:
             _refuse_large_withdrawal(request, payload.news)
+        if payload.news.needs_merge or (self.with_past and not request.day):
+            self._prepare()
         with suppress(_SameDataError), self._writing():
             event = self._event(request, payload.received, payload, change)
             merged = merge.write(self.conn, event, payload.news, clear=self._is_nested)
@@ -97,9 +100,16 @@ class Loader:
         """Merges a document as at its first load, within the caller's transaction."""
         skipped_days, build_time = sorted(request.rules.skipped_days), payload.observation.build_time
         event = replace(stored, skipped_days=skipped_days, build_time=build_time, change=change)
+        self._prepare()
         merged = merge.write(self.conn, event, payload.news, clear=True)
         _check_keys(self.conn)
         return merged
+
+    def _prepare(self) -> None:
+        """Prepares the merges once, before they are needed first, since many runs need none."""
+        if not self._is_prepared:
+            merge.prepare(self.conn)
+            self._is_prepared = True
 
     def confirm(
         self, document_load_id: int, received: Received, observation: Observation | None

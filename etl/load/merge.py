@@ -27,6 +27,17 @@ REPORT_STAMPS = {
     "document_id": "document_id",
 }
 FACT_STAMPS = {"known_from": "known_at"}
+# The values that a merge is given, with their types.
+BOUND = {
+    "location_id": "smallint",
+    "days": "date[]",
+    "changed_days": "date[]",
+    "known_at": "timestamptz",
+    "run_id": "bigint",
+    "document_id": "bigint",
+    "build_time": "timestamptz",
+    "change": "text",
+}
 # The columns that tell when a version of the past was believed, and how it ended.
 PAST_STAMPS = ("known_from", "known_to", "change", "changed_columns")
 
@@ -67,12 +78,21 @@ class MergeCounts:
 # --- staging ---
 
 
-def stage(conn: Connection, rows: Mapping[str, CopyText], *, clear: bool) -> None:
-    """Copies rows into the staging tables, which are made where they are missing.
+def prepare(conn: Connection) -> None:
+    """Makes the staging tables and prepares the merges, once in a session, or again after a rollback of that."""
+    if fetch_one(conn, "select to_regclass(%s) is not null", (_stage(REPORT_TABLE),))[0]:
+        return
+    execute(conn, "deallocate all")
+    for table in TABLES:
+        columns = _names([*key_columns(table), *value_columns(table), *PAST_STAMPS])
+        as_table = f"as select {columns} from history.{table}_revision with no data"  # noqa: S608 (names of the declaration)
+        execute(conn, f"create temporary table stage_{table} on commit delete rows {as_table}")
+        numbered = merge_statement(table) % {name: f"${number}" for number, name in enumerate(BOUND, 1)}
+        execute(conn, f"prepare merge_{table} ({', '.join(BOUND.values())}) as {numbered}")
 
-    Each transaction begins with empty ones; later in it, `clear` empties them.
-    """
-    execute(conn, _make_stage())
+
+def stage(conn: Connection, rows: Mapping[str, CopyText], *, clear: bool) -> None:
+    """Copies rows into the staging tables; each transaction begins with empty ones, which `clear` empties later."""
     if clear:
         execute(conn, f"truncate {', '.join(map(_stage, TABLES))}")
     for table, text in rows.items():
@@ -91,7 +111,7 @@ def copy(conn: Connection, table: str, columns: Iterable[str], lines: str) -> No
 def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCounts:
     """Brings the star to what a document says: new reports are copied, other ones merged, the rest is not looked at.
 
-    With `clear`, the same transaction may have written another document.
+    With `clear`, the same transaction may have written another document. The merges are prepared.
     """
     counts = {table: RowCounts(unchanged=len(news.same_days)) for table in TABLES}
     if news.same_days:
@@ -100,7 +120,7 @@ def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCo
         _copy(conn, event, table, text)
         counts[table].inserted += text.count
     revisions = 0
-    if news.revised_days or news.gone_days:
+    if news.needs_merge:
         stage(conn, news.revised, clear=clear)
         revisions = _merge(conn, event, news, counts)
     _write_digests(conn, event, news)
@@ -121,12 +141,13 @@ def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowC
 
     Adds to the counts, and returns how many rows were revised.
     """
+    values = ", ".join(f"%({name})s" for name in BOUND)
     bound = vars(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
     revisions, changed_days = 0, set[date]()
     for table in TABLES:
         if table == REPORT_TABLE:
             bound["changed_days"] = list(changed_days)
-        inserted, updated, withdrawn, revised, days = fetch_one(conn, merge_statement(table), bound)
+        inserted, updated, withdrawn, revised, days = fetch_one(conn, f"execute merge_{table} ({values})", bound)
         counts[table].add(RowCounts(inserted, updated, withdrawn, news.revised[table].count - inserted - updated))
         revisions += revised
         changed_days.update(days or ())
@@ -146,26 +167,17 @@ def _detail_count(conn: Connection, event: Event, news: News) -> int:
 
 
 def _write_digests(conn: Connection, event: Event, news: News) -> None:
-    """Replaces the digests of all days that are news."""
-    execute(
-        conn,
-        "delete from ops.report_digest where location_id = %s and report_date = any(%s)",
-        (event.location_id, news.days),
-    )
+    """Replaces the digests of all days that the event speaks of, but for those that are the same."""
+    query = """
+        delete from ops.report_digest
+        where
+            location_id = %(location_id)s
+            and report_date between %(first_day)s and %(last_day)s
+            and report_date <> all(%(skipped_days)s::date[] || %(same_days)s::date[])
+    """
+    execute(conn, query, vars(event) | {"same_days": news.same_days})
     lines = [f"{event.location_id}\t{day}\t\\\\x{digest.hex()}" for day, digest in news.digests.items()]
     copy(conn, "ops.report_digest", ("location_id", "report_date", "digest"), "\n".join(lines))
-
-
-@cache
-def _make_stage() -> str:
-    """The statements that make the staging tables; versions of the past have times too."""
-    made = "create temporary table if not exists stage_{0} on commit delete rows as select {1} from {2} with no data"
-    return ";".join(
-        made.format(
-            table, _names([*key_columns(table), *value_columns(table), *PAST_STAMPS]), f"history.{table}_revision"
-        )
-        for table in TABLES
-    )
 
 
 @cache

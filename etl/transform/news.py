@@ -60,6 +60,11 @@ class News:
     digests: Mapping[date, bytes]
 
     @property
+    def needs_merge(self) -> bool:
+        """Whether any known row may change."""
+        return bool(self.revised_days or self.gone_days)
+
+    @property
     def days(self) -> list[date]:
         """The days on which the warehouse may come to differ."""
         return self.added_days + self.revised_days + self.gone_days

@@ -1,4 +1,4 @@
-"""Attacks the program for half an hour, and writes the table of docs/reliability.md.
+"""Attacks the program for a quarter of an hour, and writes the table of docs/reliability.md.
 
     make soak
 
@@ -65,6 +65,9 @@ PROMISES = (
             "daily loads of a changing source, with faults on ten of the days", "test_month"),
     Promise("The database keeps every session, lock and role in its place.",
             "planted names, odd settings, held locks, a pooler, roles that try what they must not", "test_database"),
+    Promise("No secret is written anywhere.",
+            "markers in every place where a secret can be: URLs, files, parameters, refused and accepted",
+            "test_secrets"),
 )  # fmt: skip
 
 

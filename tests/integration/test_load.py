@@ -82,6 +82,7 @@ def test_forced_the_same_document_is_merged_and_still_touches_no_row(warehouse: 
 
 def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
     """How many WAL records the merge of one table writes if no report is known by its digest, by the server's count."""
+    merge.prepare(warehouse.conn)
     request = Request("", Location(6, "CA", STATE, None), NO_RULES, None, FIRST_DAY, LAST_DAY)
     decoded = contract.decode(encode(document_json), request.expected)
     known = Known("", frozenset(decoded.digests))
