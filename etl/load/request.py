@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from etl.config import command
-from etl.database.connection import Connection, fetch_all, read_sql, rows_of
+from etl.database.connection import Connection, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Validators
 from etl.load.events import instant
 from etl.load.rules import LocationRules
@@ -78,11 +78,11 @@ class Request:
         rules = self.rules
         return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
 
-    def known(self, packed: bytes | None) -> Known:
-        """What is known of the document; its days are packed, or None where there are none."""
+    def known(self, packed: "PackedDays") -> Known:
+        """What is known of the document."""
         # A report that was sound may be doubtful for another population.
         key = f"{self.rules.key} {self.location.population}"
-        return unpack(packed or b"", key, self.rules.skipped_days)
+        return unpack(packed.days or b"", packed.digests or b"", key, self.rules.skipped_days)
 
     def validators(self, last: LastLoad | None) -> Validators:
         """The validators to send; none if an answer of 304 could hide something."""
@@ -96,10 +96,19 @@ def load_command(source: str, locations: str, *flags: str) -> str:
     return command(shlex.join(["load", "--source", source, "--locations", locations.lower(), *flags]))
 
 
-def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, bytes]:
-    """The known days of each document that is asked for, packed with digests, by its address."""
-    found = fetch_all(conn, read_sql("load/known_days.sql"), _asked(requests))
-    return {address: bytes(packed) for address, packed in found}
+@dataclass(frozen=True, slots=True)
+class PackedDays:
+    """The known days of a document that is asked for, and their digests: a row of `sql/load/known_days.sql`."""
+
+    address: str
+    days: bytes | None
+    digests: bytes | None
+
+
+def known_days(conn: Connection, requests: Sequence[Request]) -> dict[str, PackedDays]:
+    """The known days of each document that is asked for, by its address."""
+    found = rows_of(conn, PackedDays, read_sql("load/known_days.sql"), _asked(requests))
+    return {packed.address: packed for packed in found}
 
 
 def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastLoad]:

@@ -15,12 +15,12 @@ from etl.errors import ContractError, DocumentError, ExitCode, Outcome, as_usage
 from etl.extract.source import Missing, NotModified, Received, Source
 from etl.load.document import Payload
 from etl.load.drift_record import RecordedChange
-from etl.load.request import LastLoad, Request
+from etl.load.request import LastLoad, PackedDays, Request
 from etl.transform import bounds, contract
 from etl.transform.contract import Document
 from etl.transform.departures import DepartureError
 from etl.transform.drift import Observation
-from etl.transform.news import NO_DIGEST, Known, news_of
+from etl.transform.news import Known, news_of
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
@@ -56,7 +56,7 @@ class Preparer:
 
     source: Source
     last_loads: Mapping[str, LastLoad]
-    known_days: Mapping[str, bytes]
+    known_days: Mapping[str, PackedDays]
     force: bool
     deadline: float
     today: date
@@ -86,7 +86,7 @@ class Preparer:
 
     def _decode(self, request: Request, received: Received, last: LastLoad | None) -> Payload | Verdict:
         try:
-            known = request.known(self.known_days.get(request.address))
+            known = request.known(self.known_days[request.address])
             if self.force:
                 known = replace(known, days_by_digest={})
             document = contract.decode(received.body, request.expected, known)
@@ -96,7 +96,7 @@ class Preparer:
             if last and last.own_build_time and build_time < last.own_build_time:
                 return Verdict(Outcome.STALE, f"built {build_time}, before the one loaded")
             payload = make_payload(request, received, document, known, self.today)
-            both_fit = not document.changes and NO_DIGEST not in known.days_by_digest
+            both_fit = not document.changes and known.has_all_digests
             return replace(payload, may_be_same=bool(last and last.is_no_news and both_fit))
         except ContractError as error:
             return rejection(request, received, error)

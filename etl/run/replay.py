@@ -78,7 +78,7 @@ def _merge_again(
     received = events.stored_document(loader.conn, event.document_id)
     place = (event.location_code, request.day)
     try:
-        known = request.known(known_days(loader.conn, [request]).get(request.address))
+        known = request.known(known_days(loader.conn, [request])[request.address])
         payload = decode_stored(request, received, known, datetime.now(UTC).date())
     except ContractError as error:
         summary.count(Outcome.REJECTED, Trouble(*place, str(error), error.exit_code, error.days))
@@ -143,7 +143,7 @@ def _load_rejected(step: DocumentStep, event: StoredEvent, request: Request) -> 
     conn = step.loader.conn
     received = events.stored_document(conn, event.document_id)
     try:
-        known = request.known(known_days(conn, [request]).get(request.address))
+        known = request.known(known_days(conn, [request])[request.address])
         payload = decode_stored(request, received, known, datetime.now(UTC).date())
     except ContractError as error:
         return rejection(request, received, error)

@@ -11,10 +11,8 @@ from etl.transform.declaration import Shape
 from etl.transform.rows import CopyText, copy_texts
 
 DIGEST_SIZE = 16
-# In the place of the digest of a report whose document departed from the declaration.
-NO_DIGEST = bytes(DIGEST_SIZE)
-# A day and a digest as `sql/load/known_days.sql` packs them; Postgres counts days from this one.
-_PACKED, _DAY_ZERO = f">i{DIGEST_SIZE}s", date(2000, 1, 1)
+# Days, and days with digests, as `sql/load/known_days.sql` packs them; Postgres counts days from this one.
+_DAY, _DAY_AND_DIGEST, _DAY_ZERO = ">i", f">i{DIGEST_SIZE}s", date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,11 @@ class Known:
     days: frozenset[date] = frozenset()
     days_by_digest: Mapping[bytes, date] = field(default_factory=dict)
 
+    @property
+    def has_all_digests(self) -> bool:
+        """Whether each day has one; a day of a document that departed from the declaration has none."""
+        return len(self.days_by_digest) == len(self.days)
+
     def digest(self, sha256: bytes) -> bytes:
         """The digest of a published report, of which the SHA-256 is given."""
         return hashlib.sha256(sha256 + self.key.encode()).digest()[:DIGEST_SIZE]
@@ -36,11 +39,11 @@ class Known:
 NOTHING_KNOWN = Known()
 
 
-def unpack(packed: bytes, key: str, skipped_days: frozenset[date]) -> Known:
-    """What is known of days that are packed with their digests, but for skipped days."""
-    pairs = [(_DAY_ZERO + timedelta(number), digest) for number, digest in iter_unpack(_PACKED, packed)]
-    wanted = {digest: day for day, digest in pairs if day not in skipped_days}
-    return Known(key, frozenset(day for day, _ in pairs) - skipped_days, wanted)
+def unpack(days: bytes, digests: bytes, key: str, skipped_days: frozenset[date]) -> Known:
+    """What is known by packed days, and by packed days with digests, but for skipped days."""
+    known = frozenset(_DAY_ZERO + timedelta(number) for (number,) in iter_unpack(_DAY, days)) - skipped_days
+    pairs = ((digest, _DAY_ZERO + timedelta(number)) for number, digest in iter_unpack(_DAY_AND_DIGEST, digests))
+    return Known(key, known, {digest: day for digest, day in pairs if day in known})
 
 
 @dataclass(frozen=True, slots=True)

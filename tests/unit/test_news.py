@@ -84,12 +84,14 @@ def test_a_known_day_without_a_digest_is_compared_again() -> None:
 
 
 def test_what_is_known_is_read_from_packed_days_without_the_skipped_ones() -> None:
-    days, digests = (7730, 7731), (b"a" * 16, bytes(16))
-    packed = b"".join(number.to_bytes(4) + digest for number, digest in zip(days, digests, strict=True))
-    assert unpack(packed, KEY, frozenset()) == Known(
-        KEY, frozenset(MARCH[:2]), {digests[0]: MARCH[0], digests[1]: MARCH[1]}
-    )
-    assert unpack(packed, KEY, frozenset([MARCH[0]])) == Known(KEY, frozenset([MARCH[1]]), {digests[1]: MARCH[1]})
+    days = [number.to_bytes(4) for number in (7730, 7731)]
+    digests = [number.to_bytes(4) + digest for number, digest in ((7730, b"a" * 16), (7732, b"b" * 16))]
+    packed = (b"".join(days), b"".join(digests), KEY)
+    known = Known(KEY, frozenset(MARCH[:2]), {b"a" * 16: MARCH[0]})
+    assert unpack(*packed, frozenset()) == known
+    assert not known.has_all_digests
+    assert unpack(*packed, frozenset([MARCH[0]])) == Known(KEY, frozenset([MARCH[1]]), {})
+    assert unpack(*packed, frozenset([MARCH[1]])).has_all_digests
 
 
 def test_a_report_of_a_single_day_has_the_digest_that_it_has_in_a_history() -> None:
