@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from etl import config
-from etl.database import connection, embedded, schema
+from etl.database import connection, embedded
 from etl.database.connection import Connection, fetch_all, fetch_one
 from etl.run import replay
 from etl.run.pipeline import LoadOptions, run
@@ -30,11 +30,10 @@ TEMPORARY = (
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """A database of its own, with the schema."""
+    """A database of its own; the first load makes the schema."""
     with tempfile.TemporaryDirectory(prefix="covid-etl-bench-") as folder:
         Path(folder).chmod(0o755)
         with embedded.running(Path(folder) / "home") as dsn, connection.connect(config.Database(dsn)) as conn:
-            schema.upgrade(conn)
             yield conn
 
 
