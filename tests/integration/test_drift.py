@@ -193,6 +193,21 @@ def test_documents_of_one_build_that_disagree_take_nothing_from_each_other(publi
     assert found == [[("definition added", "outcomes.recovered")], [], []]
 
 
+def test_the_first_of_a_run_decides_also_where_a_later_one_is_the_same_in_another_form(warehouse: Warehouse) -> None:
+    outcomes = []
+    for minute in range(3):
+        for code, title in (("CA", "Date"), ("NY", "Day")):
+            content = state_history(code, deepcopy(DAYS), f"2021-05-03T12:{minute:02}:00Z")
+            content["meta"]["field_definitions"] = [definition(name=title)]
+            if code == "NY" and minute:
+                content["data"].reverse()
+            warehouse.publish(f"states/{code.lower()}/daily.json", content)
+        done = warehouse.load(locations="ca,ny")
+        assert done.drift == []
+        outcomes.append(counted(done))
+    assert outcomes == [{"loaded": 2}, {"unchanged": 2}, {"unchanged": 2}]
+
+
 def nation(publisher: Publisher, definitions: list[Json], minute: int) -> Summary:
     """Loads the nation's history with some definitions: all documents of its kind."""
     content = document([report(NATION, "2021-01-01", cases__total=minute)], f"2021-05-03T12:{minute:02}:00Z")
