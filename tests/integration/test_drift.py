@@ -2,6 +2,7 @@
 
 import gzip
 from copy import deepcopy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -282,6 +283,20 @@ def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> 
     assert [change.path for change in done.drift] == ["data.state"]
     with pytest.raises(UsageError, match="cannot be accepted, as no report can be without it"):
         drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
+
+
+def test_an_accepted_loss_is_no_finding_after_a_single_day_has_shown_it_first(warehouse: Warehouse) -> None:
+    warehouse.history(DAYS)
+    content = state_history("CA", deepcopy(DAYS))
+    for row in content["data"]:
+        drop_deaths(row)
+    warehouse.publish(CALIFORNIA, content)
+    warehouse.publish("states/ca/2021-01-02.json", document(content["data"][0]))
+    (gone,) = warehouse.load().drift
+    drift_record.accept(warehouse.conn, gone.drift_id, with_loss=True)
+    assert counted(warehouse.load(day=date(2021, 1, 2))) == {"loaded": 1}
+    done = warehouse.load()
+    assert (counted(done), done.findings) == ({"loaded": 1}, [])
 
 
 def test_a_loss_is_accepted_for_the_locations_that_showed_it_alone(publisher: Publisher) -> None:
