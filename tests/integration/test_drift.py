@@ -364,6 +364,26 @@ def test_a_replay_after_a_loss_was_taken_back_changes_nothing_and_says_what_to_d
     assert replay.replay(conn, "all").exit_code == 0
 
 
+def test_a_finding_in_a_document_that_a_replay_refuses_ends_with_the_next_load(warehouse: Warehouse) -> None:
+    """The next load has the reports of the star, of which the finding says nothing true any more."""
+    warehouse.history(DAYS)
+    content = state_history("CA", deepcopy(DAYS) | {"2021-01-02": {"outcomes__death__total": 300_000}})
+    for row in content["data"]:
+        plant(row, "outcomes.fatal", pluck(row, "outcomes.death"))
+    fatal = {"name": "Fatal", "field": "outcomes.fatal.total", "prior_names": ["outcomes.death.total"]}
+    content["meta"]["field_definitions"] = [fatal]
+    warehouse.publish(CALIFORNIA, content)
+    (renamed,) = (change for change in warehouse.load().drift if change.change == "path renamed")
+    drift_record.accept(warehouse.conn, renamed.drift_id, with_loss=False)
+    assert [finding.check for finding in warehouse.load().findings] == ["highest value"]
+    drift_record.undo(warehouse.conn, renamed.drift_id)
+    replayed = replay.replay(warehouse.conn, "ca", allow_rejected=True)
+    assert counted(replayed) == {"loaded": 1, "rejected": 1}
+    warehouse.history(DAYS | {"2021-01-03": {}})
+    assert warehouse.rows("select max(total_deaths) from public.death_fact") == [(4,)]
+    assert warehouse.rows("select count(*) from ops.finding where ended_at is null") == [(0,)]
+
+
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:
     with pytest.raises(UsageError, match=r"there is no drift 7; `main.py drift` lists all"):
         drift_record.accept(publisher.warehouse.conn, 7, with_loss=False)
