@@ -35,6 +35,8 @@ BACKOFF_SECONDS = 0.5
 LONGEST_RETRY_AFTER = 60.0
 BUSY_STATUSES = (429, 500, 502, 503, 504)
 MOST_REDIRECTS = 5
+# Each request that hangs holds a thread and a socket, of which a process has about a thousand.
+MOST_HANGING = 250
 USER_AGENT = f"{config.PROGRAM}/{__version__} (+https://covidtracking.com/data/api)"
 # Everything that a server can bring about; `requests` lets some of urllib3's and http.client's errors through. A
 # certificate file that is missing here raises a plain OSError, which a person has to mend.
@@ -159,6 +161,7 @@ class HttpSource:
         self._query = mark + query
         self._connected = self._unreachable = False
         self._patience = Patience(jobs)
+        self._most_threads = MOST_HANGING + 2 * jobs
         self._session = Session(jobs)
         self._session.headers.update({"Accept-Encoding": "gzip", "Accept": "application/json"})
 
@@ -183,6 +186,8 @@ class HttpSource:
 
     def ask(self, address: str, known: Validators = NOTHING_KNOWN) -> Received:
         """GETs a document once; raises as `fetch` does, and `TransientError` where another attempt may help."""
+        if threading.active_count() > self._most_threads:
+            raise DocumentError("not asked for, since too many requests hang")
         with self._patience.request() as longest:
             seconds = min(self._seconds[1], longest)
             try:

@@ -177,6 +177,9 @@ class Loader:
         try:
             with transaction(self.conn):
                 yield
+        except _SameDataError:
+            # Nothing was noted of this document yet, and the memory of the others is needed to the end of the run.
+            raise
         except BaseException:
             self.definition_record.forget()
             raise

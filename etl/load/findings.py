@@ -48,7 +48,11 @@ _AFTER = """
 """
 _LAST_RULES = """
     select processing_key from ops.document_load
-    where location_id = %(location_id)s and outcome = 'loaded' and known_at < %(known_at)s
+    where
+        location_id = %(location_id)s
+        and address = %(address)s
+        and outcome = 'loaded'
+        and known_at < %(known_at)s
     order by known_at desc limit 1
 """
 
@@ -90,20 +94,20 @@ def after(conn: Connection, run_id: int) -> list[RecordedFinding]:
 def of_merge(conn: Connection, event: Event, merged: MergeCounts) -> list[Finding]:
     """The findings in what the merge of a whole history has done to the rows that were there before.
 
-    There are none if the rules for its location have changed since its last load: then people have decided that its
-    figures change, or this program reads them in another way.
+    There are none if it came from another source, or if the rules for it have changed since its last load: then
+    people have decided that its figures change, or this program reads them in another way.
     """
-    if not event.is_whole:
+    if not event.is_whole or event.change != REVISED:
         return []
-    found = [*_values_gone(conn, event, merged)] or [*_mass_revision(event, merged)]
+    found = [*_values_gone(conn, event, merged)] or [*_mass_revision(merged)]
     if found and fetch_all(conn, _LAST_RULES, vars(event)) != [(event.processing_key,)]:
         return []
     return found
 
 
-def _mass_revision(event: Event, merged: MergeCounts) -> Iterator[Finding]:
-    """A finding for the first table of facts of which many of the known rows were touched; not for another source."""
-    for table, counts in merged.rows.items() if event.change == REVISED else ():
+def _mass_revision(merged: MergeCounts) -> Iterator[Finding]:
+    """A finding for the first table of facts of which many of the known rows were touched."""
+    for table, counts in merged.rows.items():
         count = counts.updated + counts.withdrawn
         known = count + counts.unchanged
         if table != REPORT_TABLE and count > max(MANY_ROWS, known * LARGE_SHARE):

@@ -220,6 +220,11 @@ def clear_locations(conn: Connection, location_ids: list[int]) -> None:
     for table in TABLES:
         for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
             execute(conn, delete.format(name), (location_ids,))
+    forget_digests(conn, location_ids)
+
+
+def forget_digests(conn: Connection, location_ids: list[int]) -> None:
+    """Deletes the digests of some locations, so that the next load of each compares all reports."""
     execute(conn, "delete from ops.report_digest where location_id = any(%s)", (location_ids,))
 
 

@@ -56,6 +56,8 @@ def replay(
                     progress(sum(summary.documents.values()), len(stored), summary.row_count)
                 for location in places.values():
                     past.end_again(conn, location.location_id, location.shape)
+                # The findings are still those of the loads, so that the next one has to judge every report.
+                merge.forget_digests(conn, location_ids)
                 if summary.rejected and not allow_rejected:
                     raise _RefusedError
         except _RefusedError:

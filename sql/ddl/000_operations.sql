@@ -116,7 +116,7 @@ create table ops.report_digest (
 comment on table ops.report_digest is 'One row per report: a digest of what was published, by which a load knows the report again without comparing its rows. A report without a digest is compared.';
 comment on column ops.report_digest.location_id is 'Location of the report: location_dimension.location_id.';
 comment on column ops.report_digest.report_date is 'Reporting day.';
-comment on column ops.report_digest.digest is 'First 16 bytes of a keyed BLAKE2b of the report in canonical form; the key is the processing key under which it became the current rows.';
+comment on column ops.report_digest.digest is 'First 16 bytes of a SHA-256 over that of the report as published, the processing key under which it became the current rows, and the population of its location then.';
 
 create table ops.vintage (
     series text not null check (series in ('nation', 'state')),

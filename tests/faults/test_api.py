@@ -131,6 +131,24 @@ def expected(faults: list[Fault]) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("short")
+def test_requests_that_hang_leave_no_more_threads_than_a_process_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    already = threading.active_count()
+    monkeypatch.setattr(http, "REQUEST_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(http, "MOST_HANGING", already + 20)
+    (drip,) = (fault for fault in DRIPS if fault.name == "drip of a header")
+    reasons = []
+    with Hostile({}, {ADDRESS: drip}) as server:
+        source = HttpSource(server.url, "test", 1)
+        for _ in range(30):
+            with pytest.raises(DocumentError) as raised:
+                source.fetch(ADDRESS)
+            reasons.append(str(raised.value))
+        assert threading.active_count() <= already + 30
+    assert reasons[0] == "not complete after 0.1 s"
+    assert reasons[-1] == "not asked for, since too many requests hang"
+
+
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("fault", [*DRIPS, *LIES], ids=lambda fault: fault.name)
 def test_a_document_fails_in_time_with_a_reason_and_the_next_is_had(fault: Fault) -> None:
     with Hostile(DOCUMENTS, {ADDRESS: fault}) as server:

@@ -2,6 +2,7 @@
 
 import gzip
 from copy import deepcopy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -193,6 +194,21 @@ def test_documents_of_one_build_that_disagree_take_nothing_from_each_other(publi
     assert found == [[("definition added", "outcomes.recovered")], [], []]
 
 
+def test_the_first_of_a_run_decides_also_where_a_later_one_is_the_same_in_another_form(warehouse: Warehouse) -> None:
+    outcomes = []
+    for minute in range(3):
+        for code, title in (("CA", "Date"), ("NY", "Day")):
+            content = state_history(code, deepcopy(DAYS), f"2021-05-03T12:{minute:02}:00Z")
+            content["meta"]["field_definitions"] = [definition(name=title)]
+            if code == "NY" and minute:
+                content["data"].reverse()
+            warehouse.publish(f"states/{code.lower()}/daily.json", content)
+        done = warehouse.load(locations="ca,ny")
+        assert done.drift == []
+        outcomes.append(counted(done))
+    assert outcomes == [{"loaded": 2}, {"unchanged": 2}, {"unchanged": 2}]
+
+
 def nation(publisher: Publisher, definitions: list[Json], minute: int) -> Summary:
     """Loads the nation's history with some definitions: all documents of its kind."""
     content = document([report(NATION, "2021-01-01", cases__total=minute)], f"2021-05-03T12:{minute:02}:00Z")
@@ -269,6 +285,20 @@ def test_what_no_report_can_be_without_is_not_accepted(publisher: Publisher) -> 
         drift_record.accept(publisher.warehouse.conn, 1, with_loss=True)
 
 
+def test_an_accepted_loss_is_no_finding_after_a_single_day_has_shown_it_first(warehouse: Warehouse) -> None:
+    warehouse.history(DAYS)
+    content = state_history("CA", deepcopy(DAYS))
+    for row in content["data"]:
+        drop_deaths(row)
+    warehouse.publish(CALIFORNIA, content)
+    warehouse.publish("states/ca/2021-01-02.json", document(content["data"][0]))
+    (gone,) = warehouse.load().drift
+    drift_record.accept(warehouse.conn, gone.drift_id, with_loss=True)
+    assert counted(warehouse.load(day=date(2021, 1, 2))) == {"loaded": 1}
+    done = warehouse.load()
+    assert (counted(done), done.findings) == ({"loaded": 1}, [])
+
+
 def test_a_loss_is_accepted_for_the_locations_that_showed_it_alone(publisher: Publisher) -> None:
     publisher.load()
     publisher.load(drop_deaths)
@@ -332,6 +362,26 @@ def test_a_replay_after_a_loss_was_taken_back_changes_nothing_and_says_what_to_d
     assert "if main.py drift lists the cause, accept it (again)" in advice(refused)[0]
     drift_record.accept(conn, 1, with_loss=True)
     assert replay.replay(conn, "all").exit_code == 0
+
+
+def test_a_finding_in_a_document_that_a_replay_refuses_ends_with_the_next_load(warehouse: Warehouse) -> None:
+    """The next load has the reports of the star, of which the finding says nothing true any more."""
+    warehouse.history(DAYS)
+    content = state_history("CA", deepcopy(DAYS) | {"2021-01-02": {"outcomes__death__total": 300_000}})
+    for row in content["data"]:
+        plant(row, "outcomes.fatal", pluck(row, "outcomes.death"))
+    fatal = {"name": "Fatal", "field": "outcomes.fatal.total", "prior_names": ["outcomes.death.total"]}
+    content["meta"]["field_definitions"] = [fatal]
+    warehouse.publish(CALIFORNIA, content)
+    (renamed,) = (change for change in warehouse.load().drift if change.change == "path renamed")
+    drift_record.accept(warehouse.conn, renamed.drift_id, with_loss=False)
+    assert [finding.check for finding in warehouse.load().findings] == ["highest value"]
+    drift_record.undo(warehouse.conn, renamed.drift_id)
+    replayed = replay.replay(warehouse.conn, "ca", allow_rejected=True)
+    assert counted(replayed) == {"loaded": 1, "rejected": 1}
+    warehouse.history(DAYS | {"2021-01-03": {}})
+    assert warehouse.rows("select max(total_deaths) from public.death_fact") == [(4,)]
+    assert warehouse.rows("select count(*) from ops.finding where ended_at is null") == [(0,)]
 
 
 def test_a_number_that_is_no_drift_is_named(publisher: Publisher) -> None:

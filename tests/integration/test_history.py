@@ -284,9 +284,9 @@ def test_any_sequence_gives_the_last_state_and_each_state_as_of_then(
                 believed.append((at, star(conn)))
             for at, then in believed:
                 assert star(conn, at) == then
-            before, known = checksums(warehouse), digests(conn)
+            before = checksums(warehouse)
             replay_all(warehouse)
-            assert (checksums(warehouse), digests(conn)) == (before, known)
+            assert (checksums(warehouse), digests(conn)) == (before, [])
             overlaps = [
                 fetch_all(
                     conn,

@@ -305,6 +305,7 @@ def test_much_that_people_have_decided_is_no_finding(warehouse: Warehouse, tmp_p
     assert warehouse.history(daily(deaths[:50]), allow_withdrawals=True).findings == []
     other = Warehouse(warehouse.conn, tmp_path / "other")
     assert other.history(daily([7] * 50)).findings == []
+    assert warehouse.history({day: {} for day in daily(deaths[:50])}).findings == []
 
 
 def test_values_that_are_all_taken_back_are_a_finding(warehouse: Warehouse) -> None:
