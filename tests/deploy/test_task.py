@@ -266,7 +266,9 @@ def test_a_database_that_is_not_there_is_tried_again(node: Path, loaded: Tasks) 
 
 
 def test_another_run_and_a_stopped_task_are_tried_again(node: Path, loaded: Tasks) -> None:
-    docker("exec", "--detach", SERVER, "psql", "-U", "postgres", "-d", "covid", "-c", HELD_LOCK)
+    # In the name of a run, since a load waits for no other session.
+    database = f"dbname=covid application_name='covid-etl 7@elsewhere {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+    docker("exec", "--detach", SERVER, "psql", "-U", "postgres", "-d", database, "-c", HELD_LOCK)
     wait_until(lambda: admin("select count(*) from pg_locks where locktype = 'advisory'") == "1")
     try:
         locked = loaded.run("LoadDefinition")
