@@ -106,9 +106,13 @@ class Loader:
         return merged
 
     def _prepare(self) -> None:
-        """Prepares the merges once, before they are needed first, since many runs need none."""
+        """Prepares the merges once, before they are needed first, since many runs need none.
+
+        The transaction is one for its check that this is the session of the run lock.
+        """
         if not self._is_prepared:
-            merge.prepare(self.conn)
+            with transaction(self.conn):
+                merge.prepare(self.conn)
             self._is_prepared = True
 
     def confirm(
