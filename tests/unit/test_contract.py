@@ -283,6 +283,13 @@ def test_the_data_hash_tells_values_and_new_paths_apart() -> None:
     assert len(hashes) == 5
 
 
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"1", b'{"a":{"a":{"a":1}}}'])
+def test_a_document_of_too_many_values_is_refused_before_it_is_decoded(value: bytes) -> None:
+    content = b'{"data":[%b]}' % b",".join([value] * (4_000_000 // len(value)))
+    with pytest.raises(ContractError, match=r"^document: more than 800000 values$"):
+        of(content, CALIFORNIA)
+
+
 RACE = """
 import sys, threading
 from datetime import date
