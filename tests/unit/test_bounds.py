@@ -12,6 +12,7 @@ from etl.transform import bounds
 from etl.transform.bounds import Finding
 from etl.transform.contract import Expected, decode
 from etl.transform.declaration import NATION, REPORT_TABLE, STATE, Shape, value_columns
+from etl.transform.locations import LocationMetadata, decode_states
 from tests.documents import document, encode, report
 
 TODAY = date(2021, 3, 8)
@@ -72,6 +73,24 @@ def test_more_states_than_there_are_are_rejected() -> None:
     with pytest.raises(ContractError, match=r"^data\.states of 2021-03-07 is 57: there are 56 states and") as error:
         bounds.findings(made, NATION, PEOPLE, TODAY)
     assert error.value.days == ("2021-03-07",)
+
+
+def states_of(people: int) -> list[LocationMetadata]:
+    return decode_states(
+        encode({"data": [{"state_code": "CA", "name": "California", "census": {"population": people}, "sites": []}]})
+    )
+
+
+@pytest.mark.parametrize("people", [500, 1000, 2000])
+@pytest.mark.parametrize("before", [1000, None])
+def test_a_population_may_be_half_or_twice_the_known_one(people: int, before: int | None) -> None:
+    bounds.refuse_impossible_populations(states_of(people), {"CA": before})
+
+
+@pytest.mark.parametrize("people", [1, 499, 2001])
+def test_a_population_beyond_that_is_refused(people: int) -> None:
+    with pytest.raises(ContractError, match=f"^data.census.population of CA is {people}, but was 1000$"):
+        bounds.refuse_impossible_populations(states_of(people), {"CA": 1000})
 
 
 def published_shares() -> dict[str, float]:
