@@ -61,7 +61,7 @@ PROMISES = (
             "test_process",
             ("home", "frozen", "given_away", "signal", "streams", "secret", "bytes", "memory", "export", "report",
              "reject")),
-    Promise("What each day said stays known, and the end is that of the last day.",
+    Promise("The history keeps what each day said, and the end is that of the last day.",
             "daily loads of a changing source, with faults on ten of the days", "test_month"),
     Promise("The database keeps every session, lock and role in its place.",
             "planted names, odd settings, held locks, a pooler, roles that try what they must not", "test_database"),
