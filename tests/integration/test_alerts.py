@@ -275,6 +275,8 @@ def test_news_are_told_until_a_message_with_them_was_taken(warehouse: Warehouse,
 
 
 def test_news_of_a_run_that_was_killed_are_told_by_the_next(warehouse: Warehouse, receiver: Receiver) -> None:
+    # Two days, so that no run is missing between them and the next.
+    day(warehouse, receiver, 0, bool)
     day(warehouse, receiver, 0, bool)
     content = state_history("CA", {"2021-01-01": {"cases__total": 20_000_000}}, "2021-03-02T00:00:00Z")
     warehouse.publish(CALIFORNIA, content)
