@@ -55,7 +55,7 @@ test-all: .venv/dev test-deploy ## run all tests but those for faults, Docker an
 
 .PHONY: test-faults
 test-faults: .venv/dev ## attack the program: a sample of what `make soak` tries
-	$(BIN)/python -m pytest -m "not docker" tests/faults
+	$(BIN)/python -m pytest -n 3 -m "not docker" tests/faults # most of them wait
 
 .PHONY: soak
 soak: .venv/dev ## attack the program for a quarter of an hour, and write the table of docs/reliability.md
