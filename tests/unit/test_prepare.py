@@ -25,6 +25,7 @@ def test_so_many_documents_are_prepared_ahead_and_one_more_waits(jobs: int) -> N
     timer.start()
     taken = [next(prepared)]
     timer.join()
+    # Long enough for one too many to begin.
     time.sleep(0.1)
     # The one that was taken has made room for one more; nothing else begins before the next is asked for.
     assert sorted(begun) == list(range(jobs + 1))
