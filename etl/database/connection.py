@@ -166,9 +166,11 @@ def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
     commit, undo = ("release nested", "rollback to nested; release nested") if is_nested else ("commit", "rollback")
     # A signal may come at any moment, so that nothing may happen outside the block that undoes it.
     try:
-        execute(conn, "savepoint nested" if is_nested else "begin")
+        begin = "savepoint nested" if is_nested else "begin"
         if conn.lock_pid and not is_nested:
-            _require_lock(conn)
+            _require_lock(conn, begin)
+        else:
+            execute(conn, begin)
         yield
         execute(conn, undo if rollback else commit)
     except BaseException as error:
@@ -181,12 +183,12 @@ def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
         raise
 
 
-def _require_lock(conn: Connection) -> None:
-    """Raises `UsageError` unless this session holds the run lock still.
+def _require_lock(conn: Connection, begin: str) -> None:
+    """Begins a transaction; raises `UsageError` unless its session holds the run lock still.
 
     Behind a pooler that gives each transaction another session, it does not, and two runs could write at once.
     """
-    if not fetch_one(conn, f"select {_IS_HELD_HERE}")[0]:
+    if not fetch_one(conn, f"{begin}; select {_IS_HELD_HERE}")[0]:
         raise UsageError(
             "this session of the database does not hold the run lock any more: a pooler in transaction mode "
             "(such as pgbouncer) changes sessions; connect to the server itself, or to a pool in session mode"

@@ -92,7 +92,8 @@ class Loader:
                 past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
             self._notice_findings(event, payload, merged)
-            _check_keys(self.conn)
+            if self._is_nested:
+                _check_keys(self.conn)
             return Effect(merged, drift)
         return None
 
@@ -217,5 +218,5 @@ def _refuse_large_withdrawal(request: Request, news: News) -> None:
 
 
 def _check_keys(conn: Connection) -> None:
-    """Checks the deferred foreign keys now, while a failure is still that of this document."""
+    """Checks the deferred foreign keys, as a commit does; in the transaction of a caller that would be too late."""
     execute(conn, "set constraints all immediate; set constraints all deferred")

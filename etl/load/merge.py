@@ -15,7 +15,7 @@ from psycopg2 import sql
 from etl.database.connection import Connection, execute, fetch_one, read_sql, statements
 from etl.load.events import Event
 from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Metric, key_columns, value_columns
-from etl.transform.news import News
+from etl.transform.news import News, pack
 from etl.transform.rows import CopyText
 
 # Column -> bound value, for the columns that tell by which event a row came. The row of a report has all of these, a
@@ -167,17 +167,12 @@ def _detail_count(conn: Connection, event: Event, news: News) -> int:
 
 
 def _write_digests(conn: Connection, event: Event, news: News) -> None:
-    """Replaces the digests of all days that the event speaks of, but for those that are the same."""
     query = """
-        delete from ops.report_digest
-        where
-            location_id = %(location_id)s
-            and report_date between %(first_day)s and %(last_day)s
-            and report_date <> all(%(skipped_days)s::date[] || %(same_days)s::date[])
+        insert into ops.report_digest as known (location_id, digests) values (%s, %s)
+        on conflict (location_id) do update set digests = excluded.digests
+        where known.digests <> excluded.digests
     """
-    execute(conn, query, vars(event) | {"same_days": news.same_days})
-    lines = [f"{event.location_id}\t{day}\t\\\\x{digest.hex()}" for day, digest in news.digests.items()]
-    copy(conn, "ops.report_digest", ("location_id", "report_date", "digest"), "\n".join(lines))
+    execute(conn, query, (event.location_id, pack(news.digests)))
 
 
 @cache

@@ -98,7 +98,7 @@ def load_command(source: str, locations: str, *flags: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PackedDays:
-    """The known days of a document that is asked for, and their digests: a row of `sql/load/known_days.sql`."""
+    """The known days of a document that is asked for, and all digests of its location: a row of `known_days.sql`."""
 
     address: str
     days: bytes | None

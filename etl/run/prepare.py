@@ -88,7 +88,7 @@ class Preparer:
         try:
             known = request.known(self.known_days[request.address])
             if self.force:
-                known = replace(known, days_by_digest={})
+                known = known.without_digests()
             document = contract.decode(received.body, request.expected, known)
             if last and last.data_hash == document.data_hash and last.is_no_news:
                 return Verdict(Outcome.UNCHANGED, received=received, observation=_observation(request, document))

@@ -103,8 +103,9 @@ def _decode_fitting(body: bytes, expected: Expected, known: Known) -> Document:
     published = envelope.data if isinstance(envelope.data, list) else [envelope.data]
     hashes = [hashlib.sha256(report).digest() for report in published]
     digests = [known.digest(digest) for digest in hashes]
-    same_days = [known.days_by_digest[digest] for digest in digests if digest in known.days_by_digest]
-    news = [position for position, digest in enumerate(digests) if digest not in known.days_by_digest]
+    day_of = known.days_by_digest
+    same_days = [day_of[digest] for digest in digests if digest in day_of]
+    news = [position for position, digest in enumerate(digests) if digest not in day_of]
     reports = read(b"[%b]" % b",".join([published[position] for position in news]), data_decoder(expected.shape))
     of_news = {report.date: digests[position] for report, position in zip(reports, news, strict=True)}
     return Document(envelope.meta, reports, same_days, of_news, hashlib.sha256(b"".join(hashes)).hexdigest())

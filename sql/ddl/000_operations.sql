@@ -108,15 +108,13 @@ comment on column ops.document_load.changed_rows is 'How many rows of the star t
 comment on column ops.document_load.closed_at is 'When a rejected document was settled (UTC instant): it was loaded, a later sound document had all its days, or these were passed over. Null while it is open.';
 
 create table ops.report_digest (
-    location_id smallint not null,
-    report_date date not null,
-    digest bytea not null,
-    primary key (location_id, report_date)
+    location_id smallint primary key,
+    digests bytea not null
 );
-comment on table ops.report_digest is 'One row per report: a digest of what was published, by which a load knows the report again without comparing its rows. A report without a digest is compared.';
-comment on column ops.report_digest.location_id is 'Location of the report: location_dimension.location_id.';
-comment on column ops.report_digest.report_date is 'Reporting day.';
-comment on column ops.report_digest.digest is 'First 16 bytes of a SHA-256 over that of the report as published, the processing key under which it became the current rows, and the population of its location then.';
+alter table ops.report_digest alter column digests set storage external;
+comment on table ops.report_digest is 'One row per location: digests of its reports as published, by which a load knows them again without comparing their rows. A report without a digest is compared.';
+comment on column ops.report_digest.location_id is 'Location of the reports: location_dimension.location_id.';
+comment on column ops.report_digest.digests is '20 bytes for each report: its day, in days from 2000-01-01 as a big-endian integer of 4 bytes, and its digest, the first 16 bytes of a SHA-256 over that of the report as published, the processing key under which it became the current rows, and the population of its location then.';
 
 create table ops.vintage (
     series text not null check (series in ('nation', 'state')),

@@ -28,7 +28,7 @@ declare
         ['ops.run', 'select, insert, update'],
         ['ops.document', 'select, insert, update'],
         ['ops.document_load', 'select, insert, update'],
-        ['ops.report_digest', 'select, insert, delete'],
+        ['ops.report_digest', 'select, insert, update, delete'],
         ['ops.vintage', 'select, insert'],
         ['ops.drift', 'select, insert, update'],
         ['ops.alias', 'select, insert, update'],

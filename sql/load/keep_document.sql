@@ -1,28 +1,32 @@
 -- Stores a content if it is new, and returns its number. A known content gets what it lacks: its data hash, if it was
--- rejected before, and its bytes, if they were pruned. One that lacks nothing is not written.
-with known as (
+-- rejected before, and its bytes, if they were pruned. One that lacks nothing is not written. Each value is bound once,
+-- since the bytes are many.
+with given as (
     select
-        document_id,
-        body is null or (data_hash is null and %(data_hash)s::text is not null) as lacks_something
-    from ops.document
-    where sha256 = %(sha256)s
+        %(sha256)s as sha256,
+        %(data_hash)s::text as data_hash,
+        %(body)s as body,
+        %(size_bytes)s as size_bytes
+),
+
+known as (
+    select
+        document.document_id,
+        document.body is null or (document.data_hash is null and given.data_hash is not null) as lacks_something
+    from ops.document inner join given using (sha256)
 ),
 
 completed as (
     update ops.document
-    set data_hash = coalesce(data_hash, %(data_hash)s), body = coalesce(body, %(body)s)
+    set data_hash = coalesce(document.data_hash, given.data_hash), body = coalesce(document.body, given.body)
+    from given
     where
-        sha256 = %(sha256)s
-        and (select lacks_something from known)
+        document.document_id in (select known.document_id from known where known.lacks_something)
 ),
 
 added as (
     insert into ops.document (sha256, data_hash, body, size_bytes)
-    select
-        %(sha256)s,
-        %(data_hash)s,
-        %(body)s,
-        %(size_bytes)s
+    select * from given
     where not exists (select from known)
     returning document_id
 )

@@ -448,7 +448,7 @@ LOADER = {
     **{table: {"select"} for table in ("public.date_dimension", "public.test_dimension", "ops.migration")},
     "public.location_dimension": {"select", "update"},
     "ops.alert": {"select", "insert"},
-    "ops.report_digest": {"select", "insert", "delete"},
+    "ops.report_digest": {"select", "insert", "update", "delete"},
     "ops.vintage": {"select", "insert"},
 }
 

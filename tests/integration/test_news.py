@@ -27,7 +27,14 @@ DAYS = [f"2021-01-{day:02}" for day in range(1, 27)]
 STEPS = 12
 FATAL = {"name": "Fatal", "field": "outcomes.fatal.total", "prior_names": ["outcomes.death.total"]}
 # By digests that are wrong no report is known: all are decoded, checked and compared.
-KNOW_NOTHING = "update ops.report_digest set digest = decode(md5(random()::text), 'hex')"
+KNOW_NOTHING = """
+    update ops.report_digest
+    set digests = (
+        select string_agg(substr(digests, start, 4) || decode(md5(random()::text), 'hex'), '')
+        from generate_series(1, length(digests), 20) as start
+    )
+    where digests <> ''
+"""
 LEFT = {
     "ops.document": "sha256, data_hash",
     "ops.document_load": "document_load_id, run_id, document_id, address, outcome, reason, build_time, processing_key, changed_rows,"

@@ -7,7 +7,7 @@ import pytest
 from etl.errors import ContractError
 from etl.transform.contract import EMPTY_HISTORY, Document, Expected, decode
 from etl.transform.declaration import REPORT_TABLE, STATE, TABLES
-from etl.transform.news import Known, News, news_of, unpack
+from etl.transform.news import Known, News, news_of, pack, unpack
 from tests.documents import Json, document, encode, report
 
 KEY, OTHER_KEY = "one set of rules", "another"
@@ -30,7 +30,7 @@ def news(published: Json, known: Known) -> News:
 def after(published: Json, key: str = KEY) -> Known:
     """The knowledge of a warehouse that has loaded a document and nothing else."""
     digests = decode(encode(published), CALIFORNIA, Known(key)).digests
-    return Known(key, frozenset(digests), {digest: day for day, digest in digests.items()})
+    return Known(key, frozenset(digests), digests)
 
 
 def days_of(made: News) -> dict[str, list[date]]:
@@ -53,7 +53,7 @@ def test_a_known_report_is_neither_decoded_nor_rendered() -> None:
     found = news(history(3, 2, 1), known)
     assert days_of(found) == {"added": [], "revised": [], "gone": [], "same": MARCH[2::-1]}
     assert not any(text.count for text in [*found.added.values(), *found.revised.values()])
-    assert found.digests == {}
+    assert found.digests == known.digests
 
 
 def test_a_day_later_only_the_new_report_is_news() -> None:
@@ -67,15 +67,15 @@ def test_other_values_make_a_report_revised_and_missing_days_are_gone() -> None:
     assert {table: text.count for table, text in found.revised.items() if text.count} == dict.fromkeys(
         set(TABLES) - {"testing_detail_fact"}, 1
     )
-    assert set(found.digests) == {MARCH[1]}
+    assert set(found.digests) == {MARCH[0], MARCH[1]}
 
 
 @pytest.mark.parametrize("key", [OTHER_KEY, f"{KEY} 1"])
 def test_under_other_rules_every_report_is_compared_again(key: str) -> None:
     known = after(history(3, 2, 1))
-    found = news(history(3, 2, 1), Known(key, known.days, known.days_by_digest))
+    found = news(history(3, 2, 1), Known(key, known.days, known.digests))
     assert days_of(found) == {"added": [], "revised": MARCH[2::-1], "gone": [], "same": []}
-    assert not known.days_by_digest.keys() & set(found.digests.values())
+    assert not set(known.digests.values()) & set(found.digests.values())
 
 
 def test_a_known_day_without_a_digest_is_compared_again() -> None:
@@ -87,11 +87,22 @@ def test_what_is_known_is_read_from_packed_days_without_the_skipped_ones() -> No
     days = [number.to_bytes(4) for number in (7730, 7731)]
     digests = [number.to_bytes(4) + digest for number, digest in ((7730, b"a" * 16), (7732, b"b" * 16))]
     packed = (b"".join(days), b"".join(digests), KEY)
-    known = Known(KEY, frozenset(MARCH[:2]), {b"a" * 16: MARCH[0]})
+    known = Known(KEY, frozenset(MARCH[:2]), {MARCH[0]: b"a" * 16, MARCH[2]: b"b" * 16})
     assert unpack(*packed, frozenset()) == known
+    assert pack(known.digests) == packed[1]
+    assert known.days_by_digest == {b"a" * 16: MARCH[0]}
     assert not known.has_all_digests
-    assert unpack(*packed, frozenset([MARCH[0]])) == Known(KEY, frozenset([MARCH[1]]), {})
+    assert unpack(*packed, frozenset([MARCH[0]])) == Known(KEY, frozenset([MARCH[1]]), known.digests)
     assert unpack(*packed, frozenset([MARCH[1]])).has_all_digests
+
+
+def test_digests_of_days_that_a_document_does_not_speak_of_stay() -> None:
+    digests = {day: bytes([number]) * 16 for number, day in enumerate(MARCH)}
+    known = Known(KEY, frozenset(MARCH[1:3]), digests)
+    later = dict(news(history(2), known).digests)
+    assert later.pop(MARCH[1]) != digests.pop(MARCH[1])
+    del digests[MARCH[2]]
+    assert later == digests == known.without_digests().digests
 
 
 def test_a_report_of_a_single_day_has_the_digest_that_it_has_in_a_history() -> None:
