@@ -84,7 +84,7 @@ class Loader:
             self._prepare()
         with suppress(_SameDataError), self._writing():
             event = self._event(request, payload.received, payload, change)
-            merged = merge.write(self.conn, event, payload.news, clear=self._is_nested)
+            merged = merge.write(self.conn, event, payload.news)
             if payload.may_be_same and not merged.changed_rows:
                 raise _SameDataError
             events.record(self.conn, event, merged.changed_rows)
@@ -102,7 +102,7 @@ class Loader:
         skipped_days, build_time = sorted(request.rules.skipped_days), payload.observation.build_time
         event = replace(stored, skipped_days=skipped_days, build_time=build_time, change=change)
         self._prepare()
-        merged = merge.write(self.conn, event, payload.news, clear=True)
+        merged = merge.write(self.conn, event, payload.news)
         _check_keys(self.conn)
         return merged
 

@@ -86,15 +86,14 @@ def prepare(conn: Connection) -> None:
     for table in TABLES:
         columns = _names([*key_columns(table), *value_columns(table), *PAST_STAMPS])
         as_table = f"as select {columns} from history.{table}_revision with no data"  # noqa: S608 (names of the declaration)
-        execute(conn, f"create temporary table stage_{table} on commit delete rows {as_table}")
+        execute(conn, f"create temporary table stage_{table} {as_table}")
         numbered = merge_statement(table) % {name: f"${number}" for number, name in enumerate(BOUND, 1)}
         execute(conn, f"prepare merge_{table} ({', '.join(BOUND.values())}) as {numbered}")
 
 
-def stage(conn: Connection, rows: Mapping[str, CopyText], *, clear: bool) -> None:
-    """Copies rows into the staging tables; each transaction begins with empty ones, which `clear` empties later."""
-    if clear:
-        execute(conn, f"truncate {', '.join(map(_stage, TABLES))}")
+def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
+    """Copies rows into the staging tables, in place of those of the document before."""
+    execute(conn, read_sql("load/clear_stage.sql").format(stages=", ".join(f"'{_stage(table)}'" for table in TABLES)))
     for table, text in rows.items():
         copy(conn, _stage(table), text.columns, text.text)
 
@@ -108,10 +107,10 @@ def copy(conn: Connection, table: str, columns: Iterable[str], lines: str) -> No
 # --- merging ---
 
 
-def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCounts:
+def write(conn: Connection, event: Event, news: News) -> MergeCounts:
     """Brings the star to what a document says: new reports are copied, other ones merged, the rest is not looked at.
 
-    With `clear`, the same transaction may have written another document. The merges are prepared.
+    The merges are prepared.
     """
     counts = {table: RowCounts(unchanged=len(news.same_days)) for table in TABLES}
     if news.same_days:
@@ -121,7 +120,7 @@ def write(conn: Connection, event: Event, news: News, *, clear: bool) -> MergeCo
         counts[table].inserted += text.count
     revisions = 0
     if news.needs_merge:
-        stage(conn, news.revised, clear=clear)
+        stage(conn, news.revised)
         revisions = _merge(conn, event, news, counts)
     _write_digests(conn, event, news)
     return MergeCounts(counts, revisions)

@@ -64,7 +64,7 @@ def attach(conn: Connection, event: Event, request: Request) -> None:
         return
     versions = past.versions(_shipped(request.location.code), request.location.code, shape, index)
     rendered = {table: _rendered(table, shape, series, rows) for table, rows in versions.items()}
-    merge.stage(conn, rendered, clear=True)
+    merge.stage(conn, rendered)
     for table in _tables(shape):
         execute(conn, _statement(table, shape, _STAGED, frozenset(series.vintages[-1].paths)), bound)
     _add_vintages(conn, shape, series)

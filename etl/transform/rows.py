@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -50,20 +51,20 @@ def _details(reports: Sequence[Any], shape: Shape) -> list[Row]:
     if not metrics:
         return []
     tests_of = attrgetter(*(metric.path for metric in metrics.values()))
-    readers = [(test_id, _reader(metric)) for test_id, metric in metrics.items()]
+    readers = [(test_id, *_reader(metric)) for test_id, metric in metrics.items()]
     return [
-        (report.date, test_id, *values)
+        (report.date, test_id, *values, *padding)
         for report in reports
-        for test, (test_id, read) in zip(tests_of(report), readers, strict=True)
-        if (values := read(test)) != _NOT_PUBLISHED
+        for test, (test_id, read, nothing, padding) in zip(tests_of(report), readers, strict=True)
+        if (values := read(test)) != nothing
     ]
 
 
-def _reader(metric: Metric) -> Callable[[Any], Row]:
-    """A function that reads the five numbers of a test, with null for an average that is not published."""
+def _reader(metric: Metric) -> tuple[Callable[[Any], Row], Row, Row]:
+    """A function that reads the numbers of a test, its result if none is published, and nulls for those it lacks."""
     read = attrgetter("value", *(f"calculated.{name}" for name in metric.calculated))
-    padding = _NOT_PUBLISHED[1 + len(metric.calculated) :]
-    return (lambda test: read(test) + padding) if padding else read
+    size = 1 + len(metric.calculated)
+    return read, _NOT_PUBLISHED[:size], _NOT_PUBLISHED[size:]
 
 
 def copy_texts(reports: Sequence[Any], shape: Shape) -> dict[str, CopyText]:
@@ -74,14 +75,14 @@ def copy_texts(reports: Sequence[Any], shape: Shape) -> dict[str, CopyText]:
 def render(table: str, columns: tuple[str, ...], rows: list[Row]) -> CopyText:
     """Renders rows for COPY; null is Python's own word `None`, which costs no replacement."""
     line = "\t".join(["%s"] * len(columns))
-    values = [tuple(map(_escaped, row)) for row in rows] if table == REPORT_TABLE else rows
-    return CopyText(columns, "\n".join([line % row for row in values]), len(rows))
+    if table == REPORT_TABLE:
+        rows = [tuple([_escaped(value) if isinstance(value, str) else value for value in row]) for row in rows]
+    return CopyText(columns, "\n".join([line % row for row in rows]), len(rows))
 
 
-def _escaped(value: Any) -> Any:
-    """A value of a table that has text columns; the text `None` gets a backslash, which tells it from null."""
-    if not isinstance(value, str):
-        return value
+@lru_cache(maxsize=1000)  # few texts are published, each many times
+def _escaped(value: str) -> str:
+    """A text for COPY; the text `None` gets a backslash, which tells it from null."""
     if value == "None":
         return "\\None"
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -20,13 +20,16 @@ completed as (
     update ops.document
     set data_hash = coalesce(document.data_hash, given.data_hash), body = coalesce(document.body, given.body)
     from given
+    cross join known
     where
-        document.document_id in (select known.document_id from known where known.lacks_something)
+        document.document_id = known.document_id
+        and known.lacks_something
 ),
 
 added as (
     insert into ops.document (sha256, data_hash, body, size_bytes)
-    select * from given
+    select *
+    from given
     where not exists (select from known)
     returning document_id
 )

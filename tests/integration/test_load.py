@@ -91,7 +91,7 @@ def wal_records(warehouse: Warehouse, table: str, document_json: Json) -> int:
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     event = Event(1, 1, moment, "", request.address, 6, FIRST_DAY, LAST_DAY, "", build_time=decoded.meta.build_time)
     with transaction(warehouse.conn, rollback=True):
-        merge.stage(warehouse.conn, news.revised, clear=False)
+        merge.stage(warehouse.conn, news.revised)
         explained = "explain (analyze, wal, format json) " + merge.merge_statement(table)
         ((plan,),) = fetch_all(
             warehouse.conn, explained, asdict(event) | {"days": news.revised_days, "changed_days": []}

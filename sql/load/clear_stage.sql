@@ -1,0 +1,15 @@
+-- Empties the staging tables. To delete the rows of a small document is ten times as fast as to truncate their tables, but
+-- dead rows stay behind; a table that has grown by them is truncated.
+do $$
+declare
+    stage regclass;
+begin
+    foreach stage in array array[{stages}]::regclass[] loop
+        if pg_relation_size(stage) > 64 * 1024 then
+            execute format('truncate %s', stage);
+        else
+            execute format('delete from %s', stage);
+        end if;
+    end loop;
+end
+$$;
