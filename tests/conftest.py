@@ -52,6 +52,8 @@ FEW = "us,as,ca,vi,wa"
 WHOLE = pytest.param("loaded_dsn", marks=pytest.mark.slow)
 # For a test of the whole snapshot alone, by fixtures that take any.
 whole_only = pytest.mark.parametrize("any_dsn", [WHOLE], indirect=True)
+# For one whose subject does not hang on how many locations there are.
+few_only = pytest.mark.parametrize("any_dsn", ["few_dsn"], indirect=True)
 
 # How many examples hypothesis tries: few with every change, many with `--hypothesis-profile=full`.
 hypothesis.settings.register_profile("full", deadline=None, max_examples=100)

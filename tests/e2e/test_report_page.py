@@ -4,6 +4,7 @@ import fcntl
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,17 @@ def loaded(loaded_dsn: str) -> Iterator[Connection]:
         yield opened
 
 
-@pytest.fixture
-def open_page(browser: Browser, report: Path) -> Iterator[OpenPage]:
-    """Opens the page; in the end nothing was said on its console, and nothing but the file was asked for."""
+@pytest.fixture(scope="session")
+def small_report(few_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a few locations, for what does not hang on how many there are."""
+    folder = tmp_path_factory.mktemp("small")
+    assert Cli(few_dsn, folder)("report", str(folder)).returncode == 0
+    return folder / "index.html"
+
+
+@contextmanager
+def opener_of(report: Path, browser: Browser) -> Iterator[OpenPage]:
+    """Opens a page; in the end nothing was said on its console, and nothing but the file was asked for."""
     said: list[str] = []
     asked: list[str] = []
     contexts = []
@@ -89,6 +98,18 @@ def open_page(browser: Browser, report: Path) -> Iterator[OpenPage]:
         context.close()
     assert said == []
     assert {url for url in asked if not url.startswith("data:")} <= {report.as_uri()}
+
+
+@pytest.fixture
+def open_page(browser: Browser, report: Path) -> Iterator[OpenPage]:
+    with opener_of(report, browser) as opener:
+        yield opener
+
+
+@pytest.fixture
+def open_small(browser: Browser, small_report: Path) -> Iterator[OpenPage]:
+    with opener_of(small_report, browser) as opener:
+        yield opener
 
 
 def whole(page: Page) -> None:
@@ -166,8 +187,8 @@ def test_pointing_at_a_chart_shows_the_figures_of_the_day_in_all_six(open_page: 
     ]
 
 
-def test_the_keyboard_moves_along_a_chart_and_names_the_figures(open_page: OpenPage) -> None:
-    page = open_page()
+def test_the_keyboard_moves_along_a_chart_and_names_the_figures(open_small: OpenPage) -> None:
+    page = open_small()
     chart = page.get_by_role(
         "slider", name=re.compile("^New deaths, United States: 7-day mean peaked at 3,335 deaths")
     )
@@ -394,8 +415,8 @@ def test_the_nation_has_a_rate_only_where_places_with_nearly_all_people_report(
 
 
 @pytest.mark.parametrize("part", ["toString", "constructor", "__proto__", "%E0%A4%A", "<b>"])
-def test_an_address_that_names_no_measure_leaves_the_page_as_it_is(open_page: OpenPage, part: str) -> None:
-    page = open_page(part=f"#map/{part}/2021-01-11")
+def test_an_address_that_names_no_measure_leaves_the_page_as_it_is(open_small: OpenPage, part: str) -> None:
+    page = open_small(part=f"#map/{part}/2021-01-11")
     assert str(page.text_content("#map-title")).startswith("New cases per 100,000 people")
     assert str(page.text_content("#multiples-title")).startswith("New cases")
     page.locator("details.state summary").first.click()
@@ -510,8 +531,8 @@ def test_every_state_has_a_part_with_six_curves_and_all_open_at_once(open_page: 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(open_page: OpenPage, size: tuple[int, int], scheme: str) -> None:
-    page = open_page(size, scheme, part="#state-WY")
+def test_axe_finds_no_violation(open_small: OpenPage, size: tuple[int, int], scheme: str) -> None:
+    page = open_small(size, scheme, part="#state-WA")
     page.locator("#nation .figures summary").first.click()
     page.locator("#map-table summary").click()
     page.locator("#quality summary").first.click()
@@ -520,18 +541,18 @@ def test_axe_finds_no_violation(open_page: OpenPage, size: tuple[int, int], sche
     assert results.violations_count == 0, results.generate_report()
 
 
-def test_every_table_and_every_slider_has_a_name_of_its_own(open_page: OpenPage) -> None:
-    page = open_page(part="#state-TX")
+def test_every_table_and_every_slider_has_a_name_of_its_own(open_small: OpenPage) -> None:
+    page = open_small(part="#state-CA")
     names = page.eval_on_selector_all(
         ".figures > summary, [role=slider]",
         "all => all.map(each => each.getAttribute('aria-label') ?? each.textContent)",
     )
     assert len(names) == len(set(names)) > 20
-    assert "Table: new cases, Texas" in names
+    assert "Table: new cases, California" in names
 
 
-def test_forced_colors_keep_the_steps_of_the_map(open_page: OpenPage) -> None:
-    page = open_page(forced_colors="active")
+def test_forced_colors_keep_the_steps_of_the_map(open_small: OpenPage) -> None:
+    page = open_small(forced_colors="active")
     colors = page.eval_on_selector_all("#legend li", "all => all.map(each => getComputedStyle(each).backgroundColor)")
     assert len(set(colors)) == 7
     assert page.evaluate("getComputedStyle(document.querySelector('.mark-line path')).stroke") != "rgb(11, 92, 138)"
@@ -551,16 +572,16 @@ def test_without_script_the_findings_are_told_in_words(browser: Browser, report:
     context.close()
 
 
-def test_a_phone_does_not_scroll_sideways(open_page: OpenPage) -> None:
-    page = open_page((320, 640), part="#state-WY")
+def test_a_phone_does_not_scroll_sideways(open_small: OpenPage) -> None:
+    page = open_small((320, 640), part="#state-WA")
     page.locator("#map-table summary").click()
     whole(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_dark_and_light_have_colors_of_their_own(open_page: OpenPage) -> None:
+def test_dark_and_light_have_colors_of_their_own(open_small: OpenPage) -> None:
     def color(scheme: str) -> Any:
-        return open_page(scheme=scheme).evaluate(
+        return open_small(scheme=scheme).evaluate(
             "['body', '.mark-line path'].map(each => { const style = getComputedStyle(document.querySelector(each)); return [style.backgroundColor, style.stroke]; })"
         )
 
@@ -568,11 +589,11 @@ def test_dark_and_light_have_colors_of_their_own(open_page: OpenPage) -> None:
     assert color("dark") == [["rgb(21, 24, 28)", "none"], ["rgba(0, 0, 0, 0)", "rgb(109, 184, 230)"]]
 
 
-def test_printing_is_light_and_draws_what_is_open(open_page: OpenPage) -> None:
-    page = open_page(scheme="dark")
-    page.evaluate("document.querySelector('#state-TX').open = true")
+def test_printing_is_light_and_draws_what_is_open(open_small: OpenPage) -> None:
+    page = open_small(scheme="dark")
+    page.evaluate("document.querySelector('#state-CA').open = true")
     assert page.pdf().startswith(b"%PDF")
-    assert page.locator("#state-TX .plot svg").count() == page.locator("#state-TX .plot").count() > 0
+    assert page.locator("#state-CA .plot svg").count() == page.locator("#state-CA .plot").count() > 0
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('.controls')).display") == "none"

@@ -30,9 +30,10 @@ from psycopg2.extras import register_default_jsonb
 from etl import config
 from etl.database import connection as database
 from etl.errors import UsageError
-from etl.show.export import FileFormat, Relation, catalogue, export
+from etl.show.export import FileFormat, Relation, catalogue, choose, export
+from etl.transform.declaration import DETAIL_TABLE
 from tests.cli import Cli
-from tests.conftest import MAIN, Command, administrator, whole_only
+from tests.conftest import MAIN, Command, administrator
 from tests.parts import require
 
 Row = tuple[tuple[str, Any], ...]
@@ -50,14 +51,14 @@ class Exported:
 
 
 @pytest.fixture(scope="module")
-def exported(any_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(few_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exports")
-    with database.connect(config.Database(any_dsn)) as conn:
+    with database.connect(config.Database(few_dsn)) as conn:
         for file_format in FORMATS:
             export(conn, folder / file_format, file_format, "all", "all")
         relations = catalogue(conn)
-    rows = {relation.name: in_database(any_dsn, relation) for relation in relations}
-    return Exported(any_dsn, {each: folder / each for each in FORMATS}, relations, rows)
+    rows = {relation.name: in_database(few_dsn, relation) for relation in relations}
+    return Exported(few_dsn, {each: folder / each for each in FORMATS}, relations, rows)
 
 
 # --- rows as sets of (column, value), the same from every reader ---
@@ -119,11 +120,22 @@ def test_all_tables_of_the_star_and_all_views_are_there(exported: Exported) -> N
         assert {path.name for path in folder.iterdir()} == expected
 
 
+def by_duckdb(folder: Path, relation: Relation) -> "Counter[Row]":
+    return in_arrow(duckdb.read_parquet(parquet_glob(folder, relation), hive_partitioning=True).to_arrow_table())
+
+
 def test_duckdb_reads_every_value_of_the_parquet_files(exported: Exported) -> None:
     for relation in exported.relations:
-        glob = parquet_glob(exported.folders["parquet"], relation)
-        read = duckdb.read_parquet(glob, hive_partitioning=True).to_arrow_table()
-        assert in_arrow(read) == exported.rows[relation.name], relation.name
+        read = by_duckdb(exported.folders["parquet"], relation)
+        assert read == exported.rows[relation.name], relation.name
+
+
+@pytest.mark.slow
+def test_the_largest_table_of_the_whole_snapshot_is_exported_whole(loaded_dsn: str, tmp_path: Path) -> None:
+    with database.connect(config.Database(loaded_dsn)) as conn:
+        export(conn, tmp_path / "whole", "parquet", DETAIL_TABLE, None)
+        (relation,) = choose(catalogue(conn), DETAIL_TABLE, None)
+    assert by_duckdb(tmp_path / "whole", relation) == in_database(loaded_dsn, relation)
 
 
 def test_pandas_reads_every_value_of_the_parquet_files(exported: Exported) -> None:
@@ -231,7 +243,6 @@ def aware(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.spark
-@whole_only
 @pytest.mark.usefixtures("spark")
 def test_spark_reads_every_value_of_the_parquet_files(exported: Exported, tmp_path: Path) -> None:
     paths = [relation.path("parquet") for relation in exported.relations]
@@ -243,7 +254,6 @@ def test_spark_reads_every_value_of_the_parquet_files(exported: Exported, tmp_pa
 
 
 @pytest.mark.spark
-@whole_only
 @pytest.mark.usefixtures("spark")
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_the_snippet_for_spark_runs(file_format: FileFormat, exported: Exported) -> None:
@@ -253,7 +263,6 @@ def test_the_snippet_for_spark_runs(file_format: FileFormat, exported: Exported)
 
 
 @pytest.mark.spark
-@whole_only
 @pytest.mark.usefixtures("spark")
 def test_the_merge_of_small_files_runs(exported: Exported, tmp_path: Path) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", (config.ROOT / "docs/scale.md").read_text(), re.DOTALL)

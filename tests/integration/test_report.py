@@ -19,7 +19,7 @@ from etl.database.connection import Connection, fetch_all
 from etl.page import charts, data, page, pictures, quality, words
 from etl.page.data import MEASURES, Curve
 from tests.cli import Cli
-from tests.conftest import Command, whole_only
+from tests.conftest import Command, few_only, whole_only
 from tests.documents import document, nation_day
 from tests.integration.test_load import days
 from tests.warehouse import Warehouse
@@ -195,6 +195,7 @@ def test_what_was_found_is_told_check_by_check_with_its_newest_rows(
     )
 
 
+@few_only
 def test_a_required_check_that_fails_is_shown_open(contents: data.Contents) -> None:
     failing = [replace(check, findings=3, outcome="FAILED") for check in contents.checks[:1]]
     html = page.render(replace(contents, checks=[*failing, *contents.checks[1:]]), NOON)
@@ -393,6 +394,7 @@ def test_the_page_reads_nothing_from_elsewhere(html: str) -> None:
 # --- determinism, parts that are missing ---
 
 
+@few_only
 def test_two_pages_of_one_database_differ_in_their_time_alone(loaded: Connection, html: str) -> None:
     late = page.render(data.read(loaded), NOON + timedelta(days=400))
     assert html != late
@@ -454,6 +456,7 @@ def test_the_pictures_are_png_files_of_the_national_curves(few_dsn: str, tmp_pat
 
 
 @pytest.mark.slow
+@few_only
 def test_a_picture_says_its_source_and_when_it_was_made(contents: data.Contents) -> None:
     drawn, again = (pictures.draw(contents, NOON) for _ in range(2))
     assert drawn == again
