@@ -80,7 +80,7 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 sql
 	$(BIN)/shellcheck .ci/run deploy/*/*.sh
 	$(BIN)/hadolint Dockerfile
 
