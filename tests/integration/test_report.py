@@ -161,6 +161,11 @@ def test_only_the_snapshot_is_said_to_be_calculated_again(warehouse: Warehouse) 
     assert "shipped snapshot" not in rendered(warehouse.conn)
 
 
+def test_one_state_alone_is_said_to_be_one(warehouse: Warehouse) -> None:
+    warehouse.history(days(10))
+    assert "10 of 1 state or territory</" in rendered(warehouse.conn)
+
+
 def test_every_check_is_in_the_page_with_its_outcome(contents: data.Contents, text: str) -> None:
     assert contents.checks
     for check in contents.checks:
@@ -251,6 +256,11 @@ def test_every_location_has_a_tile_and_no_two_share_a_place(loaded: Connection, 
 def test_the_steps_of_the_map_are_equally_wide_and_round(contents: data.Contents) -> None:
     assert page.bounds(MEASURES[0], contents.states) == [20, 40, 60, 80, 100]
     assert page.bounds(MEASURES[0], []) == [0.2, 0.4, 0.6, 0.8, 1]
+
+
+def test_the_steps_of_a_measure_that_is_nearly_nothing_have_a_width(warehouse: Warehouse) -> None:
+    warehouse.history(days(10))
+    assert page.bounds(MEASURES[0], data.read(warehouse.conn).states) == [0.02, 0.04, 0.06, 0.08, 0.1]
 
 
 # --- words ---

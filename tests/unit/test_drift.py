@@ -105,6 +105,12 @@ def gone(path: str) -> Change:
             Definition("Infections", field="infections.sure", prior_names=("cases.confirmed",)),
             [gone("cases.total"), renamed("cases.confirmed", "infections.sure")],
         ),
+        # The whole of one name may be the ending of the other.
+        (
+            ["infections"],
+            Definition("Infections", field="infections.cases", prior_names=("cases",)),
+            [renamed("cases", "infections.cases")],
+        ),
         # A name that the data does not have is no help,
         (["others"], Definition("Infections", field="infections", prior_names=("cases",)), [gone("cases")]),
         # nor is a definition of something else.
