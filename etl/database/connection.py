@@ -249,20 +249,24 @@ class LockHolder:
         run = self._run
         return f"pid {run[1]} on {run[2]} since {run[3]}" if run else f"a session named {self.application!r}"
 
-    def error(self) -> LockedError:
-        """The error for whoever needs the lock."""
+    @property
+    def trouble(self) -> str | None:
+        """Why a person has to free the lock, and how; None for a run, which frees it."""
         run, longest = self._run, timedelta(seconds=LONGEST_RUN_SECONDS)
         if not run or not self.may_load:
-            trouble = "which is no run of this program"
+            reason = "which is no run of this program"
         elif self.now - datetime.fromisoformat(run[3]) > longest:
-            trouble = "longer than a run may last"
+            reason = "longer than a run may last"
         else:
-            return LockedError(f"another run holds the lock: {self}; wait for it with --wait SECONDS")
-        return LockedError(
-            f"the run lock is held by {self}, {trouble} (role {self.role}, pid {self.pid} of the server); "
-            f"to free it: select pg_terminate_backend({self.pid})",
-            needs_person=True,
-        )
+            return None
+        end = f"select pg_terminate_backend({self.pid})"
+        return f"{reason} (role {self.role}, pid {self.pid} of the server); to free it: {end}"
+
+    def error(self) -> LockedError:
+        """The error for whoever needs the lock."""
+        if trouble := self.trouble:
+            return LockedError(f"the run lock is held by {self}, {trouble}", needs_person=True)
+        return LockedError(f"another run holds the lock: {self}; wait for it with --wait SECONDS")
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def read(conn: Connection) -> Status:
         totals=rows_of(conn, Totals, read_sql("status/totals.sql"))[0],
         locations=rows_of(conn, Coverage, read_sql("status/coverage.sql")),
         runs=rows_of(conn, Run, read_sql("status/runs.sql"), {"limit": LAST_RUNS}),
-        lock=str(holder) if (holder := lock_holder(conn)) else None,
+        lock=", ".join(filter(None, (str(holder), holder.trouble))) if (holder := lock_holder(conn)) else None,
         open_drift=[change for change in drift_record.changes(conn) if change.status == "open"],
         rejected=open_rejections(conn),
         findings=rows_of(conn, FindingGroup, read_sql("status/findings.sql")),

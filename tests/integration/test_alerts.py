@@ -246,6 +246,7 @@ def test_a_run_that_hangs_with_the_lock_is_told_once_with_the_statement_that_end
         )
         assert (code, message) == (75, f"covid-tracking-etl: trouble (exit code 75)\n{trouble}")
         assert pings == ["/fail"]
+        assert f"run lock: {trouble.removeprefix('failed: the run lock is held by ')}\n" in cli("status").stdout
         assert load() == (75, None, ["/fail"])
         with database.connect(config.Database(cli.dsn)) as person:
             execute(person, "update ops.alert set sent_at = sent_at - interval '21 hours'")
