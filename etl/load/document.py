@@ -87,6 +87,7 @@ class Loader:
             merged = merge.write(self.conn, event, payload.news)
             if payload.may_be_same and not merged.changed_rows:
                 raise _SameDataError
+            merge.write_digests(self.conn, event, payload.news)
             events.record(self.conn, event, merged.changed_rows)
             if self.with_past:
                 past.attach(self.conn, event, request)

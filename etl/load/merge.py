@@ -122,7 +122,6 @@ def write(conn: Connection, event: Event, news: News) -> MergeCounts:
     if news.needs_merge:
         stage(conn, news.revised)
         revisions = _merge(conn, event, news, counts)
-    _write_digests(conn, event, news)
     return MergeCounts(counts, revisions)
 
 
@@ -165,7 +164,8 @@ def _detail_count(conn: Connection, event: Event, news: News) -> int:
     return int(fetch_one(conn, query, vars(event) | {"days": news.days})[0])
 
 
-def _write_digests(conn: Connection, event: Event, news: News) -> None:
+def write_digests(conn: Connection, event: Event, news: News) -> None:
+    """Writes the digests that the reports of a location have after an event, if they differ from before."""
     query = """
         insert into ops.report_digest as known (location_id, digests) values (%s, %s)
         on conflict (location_id) do update set digests = excluded.digests
@@ -206,7 +206,7 @@ def merge_statement(table: str) -> str:
 def clear_locations(conn: Connection, location_ids: list[int]) -> None:
     """Deletes all rows of some locations from the star, and from its history but for those of vintages.
 
-    Their digests go too.
+    Their digests go too, so that the next load of each compares all reports.
     """
     delete = sql.SQL(
         "delete from {} where location_id = any(%s) and known_from not in (select known_at from ops.vintage)"
@@ -214,11 +214,6 @@ def clear_locations(conn: Connection, location_ids: list[int]) -> None:
     for table in TABLES:
         for name in (sql.Identifier("public", table), sql.Identifier("history", f"{table}_revision")):
             execute(conn, delete.format(name), (location_ids,))
-    forget_digests(conn, location_ids)
-
-
-def forget_digests(conn: Connection, location_ids: list[int]) -> None:
-    """Deletes the digests of some locations, so that the next load of each compares all reports."""
     execute(conn, "delete from ops.report_digest where location_id = any(%s)", (location_ids,))
 
 

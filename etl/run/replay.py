@@ -1,5 +1,7 @@
 """Replays stored documents: all of them to rebuild the star and its history, or the rejected ones to load them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 
@@ -26,6 +28,17 @@ class _RefusedError(Exception):
     """A loaded document would be rejected now, so the replay is rolled back."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """The source of the last event of a location, and the digests of its reports by then.
+
+    They are not written: the findings stay those of the loads, so that the next one has to judge every report.
+    """
+
+    source: str
+    digests: Mapping[date, bytes]
+
+
 def replay(
     conn: Connection, selection: str, *, allow_rejected: bool = False, progress: Progress = no_progress
 ) -> Summary:
@@ -44,20 +57,17 @@ def replay(
         record.resolved(conn, summary)
         summary.requested = len(stored)
         known_rules = rules.read(conn)
-        # Location code -> source of its last event.
-        sources: dict[str, str] = {}
+        replayed: dict[str, _Replayed] = {}
         try:
             with transaction(conn):
                 merge.clear_locations(conn, location_ids)
                 loader = Loader(conn, 0, known_rules)
                 for event in stored:
                     request = _request_of(event, places[event.location_code], known_rules, event.known_at)
-                    _merge_again(loader, summary, sources, event, request)
+                    _merge_again(loader, summary, replayed, event, request)
                     progress(sum(summary.documents.values()), len(stored), summary.row_count)
                 for location in places.values():
                     past.end_again(conn, location.location_id, location.shape)
-                # The findings are still those of the loads, so that the next one has to judge every report.
-                merge.forget_digests(conn, location_ids)
                 if summary.rejected and not allow_rejected:
                     raise _RefusedError
         except _RefusedError:
@@ -74,21 +84,22 @@ def _require_bytes(stored: list[StoredEvent]) -> None:
 
 
 def _merge_again(
-    loader: Loader, summary: Summary, sources: dict[str, str], event: StoredEvent, request: Request
+    loader: Loader, summary: Summary, replayed: dict[str, _Replayed], event: StoredEvent, request: Request
 ) -> None:
-    """Merges the document of an event again, or refuses it; `sources` has the last source of each location."""
+    """Merges the document of an event again, or refuses it; `replayed` has each location by its code."""
     received = events.stored_document(loader.conn, event.document_id)
     place = (event.location_code, request.day)
     try:
-        known = request.known(known_days(loader.conn, [request])[request.address])
+        before = replayed.get(event.location_code, _Replayed(event.source, {}))
+        known = replace(request.known(known_days(loader.conn, [request])[request.address]), digests=before.digests)
         payload = decode_stored(request, received, known, datetime.now(UTC).date())
     except ContractError as error:
         summary.count(Outcome.REJECTED, Trouble(*place, str(error), error.exit_code, error.days))
         events.refuse(loader.conn, event.document_load_id, str(error))
         return
-    is_same = sources.get(event.location_code, event.source) == event.source
-    sources[event.location_code] = event.source
-    merged = loader.load_again(event, request, payload, events.REVISED if is_same else events.SOURCE_CHANGED)
+    change = events.REVISED if before.source == event.source else events.SOURCE_CHANGED
+    merged = loader.load_again(event, request, payload, change)
+    replayed[event.location_code] = _Replayed(event.source, payload.news.digests)
     if event.outcome == "refused":
         events.refuse(loader.conn, event.document_load_id, None)
     summary.count_rows(merged)
