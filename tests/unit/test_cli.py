@@ -123,6 +123,7 @@ def test_a_variable_with_a_wrong_value_is_named(variable: str, value: str, said:
         (["--wait", "inf"], "'inf' is no number of seconds"),
         (["--nonsense"], "unrecognized arguments: --nonsense; see main.py load --help"),
         (["--locations", "tx", "ny"], "unrecognized arguments: ny"),
+        (["--loc", "tx"], "unrecognized arguments: --loc"),
         (["--date", "2021-01-02", "--from", "2021-01-01"], "--date goes without --from and --to"),
         (["--from", "2021-01-02", "--to", "2021-01-01"], "--from 2021-01-02 is after --to 2021-01-01"),
     ],

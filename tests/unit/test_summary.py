@@ -125,6 +125,12 @@ def test_all_days_of_a_broken_history_can_be_passed_over_at_once() -> None:
     ]
 
 
+def test_a_history_with_more_broken_days_than_a_month_has_is_passed_over_as_a_whole() -> None:
+    month = tuple(f"2021-01-{day:02}" for day in range(1, 32))
+    assert Trouble("CA", None, "a value", days=month).skip_command.endswith(f"ca {' '.join(month)} --reason TEXT")
+    assert Trouble("CA", None, "a value", days=(*month, "2021-02-01")).skip_command.endswith("ca --reason TEXT")
+
+
 def test_a_rebuild_without_the_rejected_is_offered_for_the_same_locations() -> None:
     made = summary(Outcome.REJECTED)
     made.command, made.locations = "replay", "ca,ny"
