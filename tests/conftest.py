@@ -162,7 +162,10 @@ def make_template(server_dsn: str, shared_folder: Path, name: str, fill: Callabl
 def copied(server_dsn: str, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with administrator(server_dsn) as cursor:
-        cursor.execute(f"create database {name} template {template}")
+        # Without fsync, files are copied in half the time of their blocks.
+        is_quick = SERVER_VARIABLE not in os.environ and cursor.connection.server_version >= 150000
+        strategy = "strategy file_copy" if is_quick else ""
+        cursor.execute(f"create database {name} template {template} {strategy}")
     try:
         yield make_dsn(server_dsn, dbname=name)
     finally:
