@@ -68,6 +68,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of the whole snapshot as slow, since to load it takes longer than most tests together."""
+    for item in items:
+        if {"loaded_dsn", "loaded_copy"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the folder that all the workers of a session share; open, since under root the server is not root."""
     # Whoever runs the tests in the background makes them ignore signals, and with them the commands that they start.

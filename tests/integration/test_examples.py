@@ -82,8 +82,8 @@ def with_past(server_dsn: str, shared_folder: Path) -> Iterator[str]:
 
 
 def of_example(path: Path) -> Any:
-    """The example, which is slow if it asks for the past of all places."""
-    is_slow = "-- First rows, with the past:" in path.read_text(encoding="utf-8")
+    """The example, which is slow if it asks all places."""
+    is_slow = "-- First rows, with the revisions" not in path.read_text(encoding="utf-8")
     return pytest.param(path, marks=pytest.mark.slow if is_slow else (), id=path.stem)
 
 

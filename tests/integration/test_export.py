@@ -130,7 +130,6 @@ def test_duckdb_reads_every_value_of_the_parquet_files(exported: Exported) -> No
         assert read == exported.rows[relation.name], relation.name
 
 
-@pytest.mark.slow
 def test_the_largest_table_of_the_whole_snapshot_is_exported_whole(loaded_dsn: str, tmp_path: Path) -> None:
     with database.connect(config.Database(loaded_dsn)) as conn:
         export(conn, tmp_path / "whole", "parquet", DETAIL_TABLE, None)
@@ -375,6 +374,7 @@ def waiting(cursor: Any) -> bool:
 # --- the README ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize(
     "names", [(None, None), ("test_dimension", None), (None, "all")], ids=["all", "one", "views"]

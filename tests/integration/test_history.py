@@ -137,7 +137,6 @@ def test_a_replay_mends_what_was_damaged_and_leaves_other_locations_alone(wareho
     assert checksums(warehouse) == before
 
 
-@pytest.mark.slow
 def test_a_replay_of_the_whole_snapshot_is_identical(loaded_copy: str, tmp_path: Path) -> None:
     with database.connect(config.Database(loaded_copy)) as conn:
         loaded = Warehouse(conn, tmp_path)

@@ -2,8 +2,6 @@
 
 from datetime import date, timedelta
 
-import pytest
-
 from etl import config
 from etl.database import connection as database
 from etl.database.connection import Connection, fetch_all
@@ -46,7 +44,6 @@ def test_the_shipped_history_raises_no_alarm(loaded_dsn: str) -> None:
         ) == [("nation", 16, 14, 7), ("state", 16, 14, 14)]
 
 
-@pytest.mark.slow
 def test_a_load_day_by_day_raises_no_alarm_and_ends_with_the_same_star(conn: Connection, loaded_dsn: str) -> None:
     day = FIRST
     while day <= SERIES_END:

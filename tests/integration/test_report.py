@@ -452,6 +452,7 @@ def test_the_command_writes_the_page_and_replaces_it(few_dsn: str, tmp_path: Pat
     assert embedded((folder / "index.html").read_text(encoding="utf-8"))["days"] == 420
 
 
+@pytest.mark.slow
 def test_the_pictures_are_png_files_of_the_national_curves(few_dsn: str, tmp_path: Path) -> None:
     result = Cli(few_dsn, tmp_path)("report", "--png", str(tmp_path / "pictures"))
     assert result.returncode == 0, result.stderr
