@@ -118,6 +118,14 @@ def test_whoever_interrupts_or_holds_the_lock_knows(
     assert (receiver.messages, receiver.pings) == ([], [])
 
 
+def test_a_load_alone_has_a_heartbeat(cli: Cli, receiver: Receiver) -> None:
+    assert cli("status", "--max-age-days", "2", **receiver.environ).returncode == 7
+    assert cli("replay", "--rejected", **receiver.environ).returncode == 0
+    assert (len(receiver.messages), receiver.pings) == (1, [])
+    cli("load", "--source", "snapshot", "--date", "2021-03-07", "--locations", "us", **receiver.environ)
+    assert receiver.pings == ["/start", ""]
+
+
 def test_a_database_that_is_not_there_is_told_without_a_memory(receiver: Receiver) -> None:
     for _ in range(2):
         with pytest.raises(DatabaseError), Watch(receiver.environ, "load", is_load=True):
