@@ -30,7 +30,9 @@ TESTS = {
         "tests/integration/test_export.py",
     ],
     "etl/page": ["tests/unit", "tests/integration/test_report.py"],
-    "etl/cli": ["tests/unit", "tests/integration/test_commands.py", "tests/e2e/test_ending.py"],
+    "etl/cli": [
+        "tests/unit", "tests/integration/test_commands.py", "tests/e2e/test_ending.py", "tests/e2e/test_psql.py",
+    ],
     "etl": [
         "tests/unit", "tests/integration/test_load.py", "tests/integration/test_failures.py",
         "tests/integration/test_drift.py", "tests/integration/test_skip.py", "tests/integration/test_history.py",
