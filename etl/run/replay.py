@@ -31,9 +31,9 @@ def replay(
 ) -> Summary:
     """Merges the events of the selected locations again, under today's rules; the caller holds the run lock.
 
-    This is one transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a loaded
-    document would be rejected now, nothing changes; with `allow_rejected` its event is marked as refused instead, and
-    a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
+    It is one transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a loaded
+    document would be rejected now, nothing changes. With `allow_rejected` the event of that document is marked as
+    refused instead, and a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
     """
     summary = Summary("replay", STORED, FIRST_DAY, LAST_DAY, selection)
     with record.recorded(conn, summary):
@@ -56,7 +56,7 @@ def replay(
                     progress(sum(summary.documents.values()), len(stored), summary.row_count)
                 for location in places.values():
                     past.end_again(conn, location.location_id, location.shape)
-                # The findings are still those of the loads, so that the next one has to judge every report.
+                # A replay leaves the findings as they are, so that the next load has to judge every report.
                 merge.forget_digests(conn, location_ids)
                 if summary.rejected and not allow_rejected:
                     raise _RefusedError
@@ -76,7 +76,7 @@ def _require_bytes(stored: list[StoredEvent]) -> None:
 def _merge_again(
     loader: Loader, summary: Summary, sources: dict[str, str], event: StoredEvent, request: Request
 ) -> None:
-    """Merges the document of an event again, or refuses it; `sources` has the last source of each location."""
+    """Merges the document of an event again, or refuses it; `sources` has each location's last source."""
     received = events.stored_document(loader.conn, event.document_id)
     place = (event.location_code, request.day)
     try:
@@ -96,7 +96,7 @@ def _merge_again(
 
 
 def _request_of(event: StoredEvent, location: Location, known_rules: Rules, at: datetime | None = None) -> Request:
-    """The request that a stored document answers, with the rules of now, or those for a load known `at` a time."""
+    """The request that a stored document answers, with the rules of now or those that held `at` a time."""
     _, day = history_of(event.address)
     single = date.fromisoformat(day) if day else None
     return Request(event.source, location, known_rules.of(location, at), single, event.first_day, event.last_day)
