@@ -138,7 +138,7 @@ clean: ## remove what the other targets made, but no data
 		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# An environment of its own: boto3 wants an older python-dateutil than the program gets. It comes with a Node.
+# The deployment has an environment of its own: boto3 wants an older python-dateutil than the program gets. Node is in it.
 .PHONY: .venv/deploy
 .venv/deploy: .venv/deploy/made
 .venv/deploy/made: requirements/deploy.txt tests/deploy/node/package-lock.json | .venv/bin/python

@@ -28,7 +28,7 @@ _IS_OLDER = """
     from public.field_definitions_dimension
     where is_current and endpoint_kind = %s and build_time <= last_seen_at
 """
-# The column that a definition feeds is written too, since an alias may have changed it.
+# A known definition gets the column that it feeds anew, since an alias may have changed it.
 _CONFIRM = """
     update public.field_definitions_dimension
     set
@@ -53,7 +53,7 @@ class DefinitionRecord:
     """Brings the known field definitions up to date with those of a run's documents.
 
     The first document of a run that has a definition decides about it: otherwise documents of one build that disagree
-    would change it back and forth in every run. The memory of the run is cleared by `forget`, after a rollback.
+    would change it back and forth in every run. `forget` clears the memory of the run, after a rollback.
     """
 
     def __init__(self, conn: Connection, aliases: Mapping[tuple[str, str | None], tuple[Alias, ...]]) -> None:
@@ -115,7 +115,7 @@ class DefinitionRecord:
         received: Received,
         known_at: datetime,
     ) -> None:
-        """Writes the definitions of a document: when known ones were seen last, and new ones with their source."""
+        """Writes the definitions of a document: the time when a known one was seen, and a row for each new one."""
         kind = observation.endpoint_kind
         aliases = self.aliases.get((kind, None), ())
         columns = {definition: column_fed(kind, definition.field, aliases) for definition in shown}

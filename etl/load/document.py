@@ -27,9 +27,9 @@ LARGEST_WITHDRAWAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A sound document: its bytes, the hash of its data, its news, and what is notable in it.
+    """A sound document: its bytes, the hash of its data, its news, what it shows, and its findings.
 
-    If it `may_be_same`, its data may be what was loaded last, in another form.
+    `may_be_same` says that its data may be the data loaded last, written in another way.
     """
 
     received: Received
@@ -42,21 +42,21 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The changes that a document has made to the rows, and the drift in it."""
+    """The row counts of a document that was loaded, and the drift in it."""
 
     merged: MergeCounts
     drift: list[RecordedChange]
 
 
 class _SameDataError(Exception):
-    """A document has no news: its transaction is rolled back."""
+    """A document changes no row, so that its transaction is rolled back."""
 
 
 class Loader:
     """Writes the documents of one run, each in a transaction of its own.
 
-    If the caller has begun a transaction, as a dry run does, each document is a savepoint in it. With
-    `with_past`, the whole history of a location brings its shipped past.
+    Each document is a savepoint if the caller has begun a transaction, as a dry run does. With `with_past` the whole
+    history of a location brings its shipped past.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Loader:
         self._is_nested = is_in_transaction(conn)
         self._is_prepared = False
         self.definition_record = DefinitionRecord(conn, rules.aliases)
-        # The codes of locations whose next document may end something. One too many, after a rollback, does no harm.
+        # The codes of locations whose next document may end something. A rollback may leave too many, without harm.
         self._unsettled = {code for (code,) in fetch_all(conn, read_sql("load/unsettled_locations.sql"))}
 
     def load(self, request: Request, payload: Payload, change: str) -> Effect | None:
-        """Loads one document; `change` names the rows that it supersedes, `revised` or `source_changed`.
+        """Loads one document; the history marks the rows that it supersedes with `change`.
 
-        Returns None if its data is the same as loaded last, and raises `ContractError` if it withdraws too much.
-        Nothing is written then.
+        Writes nothing and returns None if its data is the data loaded last. Writes nothing and raises `ContractError`
+        if it withdraws too much.
         """
         if not self.allow_withdrawals:
             _refuse_large_withdrawal(request, payload.news)
@@ -108,9 +108,9 @@ class Loader:
         return merged
 
     def _prepare(self) -> None:
-        """Prepares the merges once, before they are needed first, since many runs need none.
+        """Prepares the merges before the first document that may need them, since many runs have none.
 
-        The transaction is one for its check that this is the session of the run lock.
+        It is done in a transaction, since that checks that the session holds the run lock.
         """
         if not self._is_prepared:
             with transaction(self.conn):
@@ -120,7 +120,7 @@ class Loader:
     def confirm(
         self, document_load_id: int, received: Received, observation: Observation | None
     ) -> list[RecordedChange]:
-        """Notes that the data of an earlier load came in another file; returns the drift in that."""
+        """Notes that the data of an earlier load came in another file; returns the drift in that file."""
         with self._writing():
             events.renew_validators(self.conn, document_load_id, received.validators)
             return self._notice(observation, received, events.next_known_at(self.conn)) if observation else []
@@ -128,7 +128,7 @@ class Loader:
     def reject(
         self, request: Request, received: Received, reason: str, observation: Observation | None
     ) -> list[RecordedChange]:
-        """Keeps a document that broke the contract, once, however often it is received; returns the drift in it."""
+        """Keeps a document that broke the contract, once for all times that it comes; returns the drift in it."""
         with self._writing():
             event = replace(self._event(request, received, None, events.REVISED), outcome="rejected", reason=reason)
             if not events.is_rejected_last(self.conn, event.address, event.document_id):
@@ -137,7 +137,7 @@ class Loader:
             return self._notice(observation, received, event.known_at) if observation else []
 
     def close_rejections(self, request: Request) -> None:
-        """Closes the rejected documents that a sound one has overtaken: those of its location and days."""
+        """Closes the rejected documents of the location and days of a sound one, which has overtaken them."""
         if request.location.code in self._unsettled:
             with self._writing():
                 location_id = request.location.location_id
@@ -160,7 +160,7 @@ class Loader:
                 drift_record.record(self.conn, self.run_id, observation, removed)
 
     def _notice(self, observation: Observation, received: Received, known_at: datetime) -> list[RecordedChange]:
-        """Records the drift in a document, and ends the drift that is over; returns the former."""
+        """Records the drift in a document, ends the drift that is over, and returns what was recorded."""
         changed_definitions = self.definition_record.observe(observation, received, known_at)
         shown = drift_record.record(self.conn, self.run_id, observation, [*observation.changes, *changed_definitions])
         if observation.location_code in self._unsettled:
@@ -170,7 +170,7 @@ class Loader:
         return shown
 
     def _notice_findings(self, event: Event, payload: Payload, merged: MergeCounts) -> None:
-        # Withdrawals that people have allowed are no news to them.
+        # People who have allowed withdrawals know of them.
         found = [] if self.allow_withdrawals else findings.of_merge(self.conn, event, merged)
         if shown := [*found, *payload.findings]:
             self._unsettled.add(payload.observation.location_code)
@@ -179,19 +179,19 @@ class Loader:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction; with it, the memory of definitions is rolled back."""
+        """A transaction; an error in it also clears the memory of the definitions of the run."""
         try:
             with transaction(self.conn):
                 yield
         except _SameDataError:
-            # Nothing was noted of this document yet, and the memory of the others is needed to the end of the run.
+            # The memory holds nothing of this document yet, and is needed to the end of the run.
             raise
         except BaseException:
             self.definition_record.forget()
             raise
 
     def _event(self, request: Request, received: Received, payload: Payload | None, change: str) -> Event:
-        """The event of a document that is received now; keeps its bytes. A rejected document has no payload."""
+        """Keeps the bytes of a document, and returns its event. A rejected document has no payload."""
         return Event(
             run_id=self.run_id,
             document_id=events.keep(self.conn, received, payload.data_hash if payload else None),
@@ -204,7 +204,7 @@ class Loader:
             processing_key=request.rules.key,
             skipped_days=sorted(request.rules.skipped_days),
             build_time=payload.observation.build_time if payload else None,
-            # With those of a document that is not wholly loaded, an answer of 304 would hide the rest.
+            # The validators of a document that is loaded in part would let an answer of 304 hide the rest.
             validators=received.validators if payload and request.is_whole else NOTHING_KNOWN,
             change=change,
         )

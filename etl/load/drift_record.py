@@ -49,7 +49,7 @@ class RecordedChange:
 
     @property
     def where(self) -> str:
-        """The documents that show it: `nation`, `state TX`, `12 states`, or all `states` for a field definition."""
+        """The places whose documents show it: `nation`, `state TX`, `12 states`; `states` for a field definition."""
         if self.endpoint_kind == "nation":
             return "nation"
         if not self.locations:
@@ -67,7 +67,7 @@ class RecordedChange:
 
     @property
     def parts(self) -> list[str]:
-        """The declared paths of values of a report at or below its own."""
+        """The declared paths of values at or below `report_path`."""
         shape = SHAPES[self.endpoint_kind]
         values = [path for metric in shape.metrics for path in metric.columns.values()]
         values += [attribute.path for attribute in shape.attributes]
@@ -110,7 +110,7 @@ def record(conn: Connection, run_id: int, observation: Observation, shown: Seque
 
 
 def end(conn: Connection, observation: Observation, shown: Sequence[RecordedChange]) -> None:
-    """Ends the changes of shape that a document is without, if its location showed them last, in no newer build."""
+    """Ends the changes of shape that a document lacks and that its location showed last, unless in a newer build."""
     numbers = [change.drift_id for change in shown]
     execute(
         conn,
@@ -151,7 +151,7 @@ def undo(conn: Connection, drift_id: int) -> str:
 
 
 def _apply(conn: Connection, change: RecordedChange, *, with_loss: bool) -> str:
-    """Writes the aliases that accepting a change needs, if any, and returns the consequences in words."""
+    """Writes the aliases of an accepted change, if it needs any, and returns the consequences in words."""
     wanted = {"all"} if change.change == drift.PATH_RENAMED else set(change.locations)
     if change.accepted_for and wanted <= set(change.accepted_for):
         way_out = command(f"drift --undo {change.drift_id}")
@@ -176,7 +176,7 @@ def _how_to_load() -> str:
 
 
 def _accept_loss(conn: Connection, change: RecordedChange, *, with_loss: bool) -> str:
-    """Accepts that a path is gone for the locations that have shown this; others are still rejected without it."""
+    """Accepts that a path is gone, for the locations that have shown this alone; others are still rejected."""
     new = sorted(set(change.locations) - set(change.accepted_for or ()))
     loss = f"{_count_values(conn, change, new)} values of {', '.join(new)} become null when its documents load"
     if not with_loss:

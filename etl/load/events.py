@@ -16,7 +16,7 @@ class Event:
     """A row of `ops.document_load`: a content that became known, its origin, its run, and what became of it.
 
     It speaks of the days from `first_day` to `last_day` without `skipped_days`. `location_id` is None for
-    `states.json`. `change` is what the history says of the rows that it supersedes: `revised`, or `source_changed`.
+    `states.json`. `change` is the mark of the rows that it supersedes, in the history: `revised` or `source_changed`.
     """
 
     run_id: int
@@ -47,7 +47,7 @@ def instant(moment: datetime) -> str:
 
 
 def next_known_at(conn: Connection) -> datetime:
-    """The `known_at` of the next event: the time of the clock, or just after all that is known if that is later.
+    """The `known_at` of the next event: the time of the clock, but always later than that of every earlier event.
 
     A tombstone begins and ends at such a time too, so that a replay finds each event on the same side of it.
     """
@@ -63,7 +63,7 @@ def next_known_at(conn: Connection) -> datetime:
 
 
 def keep(conn: Connection, received: Received, data_hash: str | None) -> int:
-    """The number of a content, which is stored first if it is new."""
+    """Stores a content if it is new, and returns its number."""
     values = {
         "sha256": received.sha256,
         "data_hash": data_hash,
@@ -122,7 +122,7 @@ class StoredEvent(Event):
 
 
 def replayable(conn: Connection, location_ids: list[int]) -> list[StoredEvent]:
-    """The events that a replay of some locations walks, in their order; also those that an earlier replay refused."""
+    """The events that a replay of some locations merges, in their order, with those that an earlier one refused."""
     values = {"outcomes": ["loaded", "refused"], "location_ids": location_ids}
     return rows_of(conn, StoredEvent, read_sql("replay/events.sql"), values)
 
@@ -140,7 +140,7 @@ def stored_document(conn: Connection, document_id: int) -> Received:
 
 
 def refuse(conn: Connection, document_load_id: int, reason: str | None) -> None:
-    """Marks an event as refused by today's rules for a reason, or with None as loaded again."""
+    """Marks an event as refused under today's rules for a reason; without a reason, as loaded again."""
     execute(
         conn,
         "update ops.document_load set outcome = %(outcome)s, reason = %(reason)s"
@@ -168,7 +168,7 @@ def close_rejection(conn: Connection, document_load_id: int) -> None:
 
 
 def close_rejections(conn: Connection, location_id: int, first_day: date, last_day: date) -> None:
-    """Closes the rejected documents of a location that speak of none but these days, of which more is known now."""
+    """Closes the rejected documents of a location that speak of no other days than these."""
     execute(
         conn,
         "update ops.document_load set closed_at = clock_timestamp() where outcome = 'rejected' and closed_at is null"

@@ -1,4 +1,4 @@
-"""The findings of `ops.finding`: each doubtful thing in what is loaded, once, until a later load is without it."""
+"""The findings of `ops.finding`: each doubtful thing in what is loaded, once; it ends with a load without it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +13,10 @@ from etl.transform.bounds import VALUES_GONE, Finding
 from etl.transform.declaration import REPORT_TABLE, STATE, Metric
 
 MASS_REVISION = "mass revision"
-# A history that touches more than this share of the known rows of a table, and more rows than that, may be damaged
-# though its values are plausible.
+# A history may be damaged, though its values are plausible, if it touches more than `LARGE_SHARE` of the known rows
+# of a table and more than `MANY_ROWS` of them.
 LARGE_SHARE, MANY_ROWS = 0.05, 20
-# The findings that an event may end: about the days of its news, or without a day if it speaks of all days.
+# The findings that an event may end: those of the days of its news; those without a day, if it speaks of all days.
 _STANDING = """
     select check_name, measure, report_date, value, finding_id
     from ops.finding
@@ -34,7 +34,7 @@ _ADD = """
         %(run_id)s, %(known_at)s
     )
 """
-# What a mass revision has done stays when the next document ends the finding.
+# A mass revision stays to be told after the next document has ended its finding, since the rows stay revised.
 _AFTER = """
     select
         location.location_code as location, finding.check_name as "check", finding.measure, finding.report_date,
@@ -74,7 +74,7 @@ def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Fi
 
 
 def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: object) -> bool:
-    """Whether a finding that is not shown has ended: that values are gone stays true until there are some."""
+    """Whether a finding that is not shown has ended; one of gone values has not until there are values again."""
     metrics = [metric for metric in STATE.metrics if metric.label == measure]
     return check != VALUES_GONE or any(count for metric in metrics for count in _counts(conn, event, [metric], _LEFT))
 
@@ -87,15 +87,15 @@ class RecordedFinding(Finding):
 
 
 def after(conn: Connection, run_id: int) -> list[RecordedFinding]:
-    """The findings of runs after one, without those that are over; a mass revision is one as long as it is news."""
+    """The findings of all runs after one that have not ended, and the mass revisions of those runs."""
     return rows_of(conn, RecordedFinding, _AFTER, {"run_id": run_id, "mass_revision": MASS_REVISION})
 
 
 def of_merge(conn: Connection, event: Event, merged: MergeCounts) -> list[Finding]:
     """The findings in what the merge of a whole history has done to the rows that were there before.
 
-    There are none if it came from another source, or if the rules for it have changed since its last load: then
-    people have decided that its figures change, or this program reads them in another way.
+    There are none if it came from another source than the last one, or if its rules have changed since: people have
+    decided that its figures change, or this program reads them in another way.
     """
     if not event.is_whole or event.change != REVISED:
         return []

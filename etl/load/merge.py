@@ -18,7 +18,7 @@ from etl.transform.declaration import DETAIL_TABLE, REPORT_TABLE, TABLES, Metric
 from etl.transform.news import News, pack
 from etl.transform.rows import CopyText
 
-# Column -> bound value, for the columns that tell by which event a row came. The row of a report has all of these, a
+# Column -> bound value, for the columns that tell which event brought a row. The row of a report has all of them; a
 # fact has only the time.
 REPORT_STAMPS = {
     "known_from": "known_at",
@@ -79,7 +79,10 @@ class MergeCounts:
 
 
 def prepare(conn: Connection) -> None:
-    """Makes the staging tables and prepares the merges, once in a session, or again after a rollback of that."""
+    """Makes the staging tables and prepares the merges, unless the session has them already.
+
+    A rollback takes the tables away, but no prepared statements: these are dropped first.
+    """
     if fetch_one(conn, "select to_regclass(%s) is not null", (_stage(REPORT_TABLE),))[0]:
         return
     execute(conn, "deallocate all")
@@ -92,7 +95,7 @@ def prepare(conn: Connection) -> None:
 
 
 def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
-    """Copies rows into the staging tables, in place of those of the document before."""
+    """Empties the staging tables, and copies rows into them."""
     execute(conn, read_sql("load/clear_stage.sql").format(stages=", ".join(f"'{_stage(table)}'" for table in TABLES)))
     for table, text in rows.items():
         copy(conn, _stage(table), text.columns, text.text)
@@ -108,9 +111,9 @@ def copy(conn: Connection, table: str, columns: Iterable[str], lines: str) -> No
 
 
 def write(conn: Connection, event: Event, news: News) -> MergeCounts:
-    """Brings the star to what a document says: new reports are copied, other ones merged, the rest is not looked at.
+    """Brings the star to what a document says: reports of new days are copied, other news are merged.
 
-    The merges are prepared.
+    Known reports are only counted. If the news need a merge, `prepare` was called before.
     """
     counts = {table: RowCounts(unchanged=len(news.same_days)) for table in TABLES}
     if news.same_days:
@@ -135,9 +138,9 @@ def _copy(conn: Connection, event: Event, table: str, text: CopyText) -> None:
 
 
 def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowCounts]) -> int:
-    """Merges the staged rows; those of reports themselves last, with every day on which another table changed.
+    """Merges the staged rows of each table, adds to the counts, and returns how many rows were revised.
 
-    Adds to the counts, and returns how many rows were revised.
+    The table of reports comes last: it is given every day on which another table changed.
     """
     values = ", ".join(f"%({name})s" for name in BOUND)
     bound = vars(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
@@ -153,7 +156,7 @@ def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowC
 
 
 def _detail_count(conn: Connection, event: Event, news: News) -> int:
-    """How many rows of testing detail the days without news have; of every other table a day has one."""
+    """How many rows of testing detail the days without news have; every other table has one for each day."""
     query = """
         select count(*) from public.testing_detail_fact
         where

@@ -17,9 +17,10 @@ from etl.transform.past import Index, Series
 from etl.transform.rows import CopyText, Row, render
 
 FOLDER = config.SNAPSHOT / "past"
-# The last vintage is compared to the minute, as far as its times go.
+# Update times are compared to the minute, since those of the last vintage have no seconds.
 _TO_THE_MINUTE = "date_trunc('minute', {}.updated_at)"
-# A row of a vintage has no document. A clock that is before the last vintage would mix the two kinds of time.
+# The past is wanted unless the location has rows without a document, which are those of a vintage; and unless the
+# clock was before the last vintage at the first load, since that would mix the times of loads and of vintages.
 _IS_WANTED = """
     select
         min(known_at) > %(last_vintage)s
@@ -46,9 +47,9 @@ _ADD_VINTAGE = """
 
 
 def attach(conn: Connection, event: Event, request: Request) -> None:
-    """Loads the past of a location with the event of its whole history, once; other documents and sources bring none.
+    """Loads the past of a location, once, with the event of its whole history from the API or the snapshot.
 
-    The event is recorded, and its rows are merged. Raises `DocumentError` if the shipped past cannot be read.
+    The event was recorded before, and its rows merged. Raises `DocumentError` if the shipped past cannot be read.
     """
     if request.day or not request.is_whole or request.source not in (API, SNAPSHOT):
         return
@@ -90,7 +91,7 @@ def _index() -> Index:
 
 
 def _rendered(table: str, shape: Shape, series: Series, rows: list[Row]) -> CopyText:
-    """Versions for COPY; the time of a vintage is made to text once, since that takes longer than all else."""
+    """Versions for COPY; each time of a vintage becomes text once, since that takes longer than all else."""
     text = {vintage.known_at: str(vintage.known_at) for vintage in series.vintages}
     timed = [(*row[:-4], text[row[-4]], text.get(row[-3]), *row[-2:]) for row in rows]
     return render(table, past.columns(table, shape), timed)

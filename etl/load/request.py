@@ -19,10 +19,10 @@ from etl.transform.news import Known, unpack
 
 @dataclass(frozen=True, slots=True)
 class LastLoad:
-    """The last event for any day of a document that is asked for: a row of `sql/load/last_loads.sql`.
+    """The last load of any day of a document that is asked for: a row of `sql/load/last_loads.sql`.
 
-    `is_no_news` says of a document with the same data that nothing in it is new: the event is of the same address,
-    was loaded under the same rules, and speaks of all days asked for.
+    `is_no_news` says that a document with the same data has no news: the load was of the same address, under the same
+    rules, and of all days asked for.
     """
 
     address: str
@@ -39,7 +39,7 @@ class LastLoad:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One document of a source, a history or that of a single `day`; the days wanted of it, and the rules for it."""
+    """A request for a history, or for the document of a single `day`, with the days wanted of it and its rules."""
 
     source: str
     location: Location
@@ -74,18 +74,18 @@ class Request:
 
     @property
     def expected(self) -> Expected:
-        """The document that would answer it."""
+        """The document that answers the request."""
         rules = self.rules
         return Expected(self.location.shape, self.location.code, self.day, rules.aliases, rules.skipped_days)
 
     def known(self, packed: "PackedDays") -> Known:
-        """What is known of the document."""
-        # A report that was sound may be doubtful for another population.
+        """The known days and digests for the document."""
+        # The population is in the key, since a report that was sound may be doubtful for another one.
         key = f"{self.rules.key} {self.location.population}"
         return unpack(packed.days or b"", packed.digests or b"", key, self.rules.skipped_days)
 
     def validators(self, last: LastLoad | None) -> Validators:
-        """The validators to send; none if an answer of 304 could hide something."""
+        """The validators to send; none if an answer of 304 could hide news."""
         if last and last.is_no_news and last.source == self.source:
             return Validators(last.etag, last.last_modified)
         return NOTHING_KNOWN

@@ -56,9 +56,9 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class LocationRules:
-    """The rules for the documents of a location; under other rules the `key` is another.
+    """The rules for the documents of a location, and the `key` of these rules: other rules have another.
 
-    `whole` is the tombstone by which all of them are passed over, if there is one.
+    `whole` is the tombstone of the whole location, if it has one.
     """
 
     aliases: tuple[Alias, ...]
@@ -84,12 +84,12 @@ class Rules:
         here = [tombstone for tombstone in self.tombstones if tombstone.location_id == location.location_id]
         held = {tombstone.day: tombstone for tombstone in here if tombstone.holds(at)}
         days = frozenset(day for day in held if day)
-        # That a whole location is passed over changes none of its loaded documents, and so not the key.
+        # The tombstone of a whole location changes none of its loaded documents, so it is not in the key.
         return LocationRules(aliases, held.get(None), days, _key(aliases, days))
 
 
 def _key(aliases: tuple[Alias, ...], days: frozenset[date]) -> str:
-    """The key of the declaration; of the declaration with aliases and skipped days, if there are any."""
+    """The key of the rules: the processing key alone, or a hash of it with aliases and skipped days."""
     if not aliases and not days:
         return processing_key()
     return hashlib.sha256(repr((processing_key(), aliases, sorted(days))).encode()).hexdigest()
@@ -117,9 +117,9 @@ def tombstones(conn: Connection) -> list[Tombstone]:
 
 
 def skip(conn: Connection, code: str, days: list[date], reason: str) -> list[Tombstone]:
-    """Passes over some days of a location, or without days all of them.
+    """Passes over some days of a location, or over all of them if none is given.
 
-    Returns the tombstones that hold for these days; a day that was passed over already keeps its own. The loaded
+    Returns the tombstones that hold for these days; a day that was passed over before keeps its own. The loaded
     figures stay. Raises `UsageError` unless `code` names one location. The caller holds the run lock.
     """
     location, *more = locations.choose(conn, code, "LOCATION")

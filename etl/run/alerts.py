@@ -1,8 +1,8 @@
 """Alerts for people, and the heartbeat for a dead man's switch; neither changes the result of a command.
 
-People are told when a trouble begins, when it changes, once a day while it lasts, and when it is over; news are told
-until a message with them was taken. `ops.alert` remembers this; a trouble with the database itself is therefore told
-by each run, and its end is found in `ops.run`.
+People are told when a trouble begins, when it changes, once a day while it lasts, and when it is over. News are told
+until a message with them was taken. `ops.alert` remembers this, except while the database itself is the trouble: each
+run tells that, and `ops.run` shows its end.
 """
 
 import json
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 ALERT_URLS = "COVID_ETL_ALERT_URLS"
 HEARTBEAT_URL = "COVID_ETL_HEARTBEAT_URL"
-# What `status --max-age-days` tells has two scopes: no load went well, which a good load ends; the series is old.
+# The two scopes of `status --max-age-days`: no load went well, which a good load ends; and the series is old.
 STALENESS, OLD_SERIES = "status", "series"
-# How long whoever is told may keep a command waiting, in all.
+# A heartbeat and an alert may keep a command waiting for so long, each in all.
 HEARTBEAT_SECONDS, ALERT_SECONDS = 5.0, 10.0
 JSON = {"Content-Type": "application/json"}
-# A message is read on a telephone: so many lines of such a length are shown.
+# A message is read on a telephone: at most so many lines are shown, each up to such a length.
 MOST_LINES, LONGEST_LINE = 8, 300
 # The exit codes that a dead man's switch should take for success.
 SUCCESS = (ExitCode.OK, ExitCode.NOT_PUBLISHED)
-# The last alert of each scope; a daily job never begins after exactly 24 hours.
+# The last alert of each scope. It counts for 20 hours, since a daily job never begins after exactly 24.
 _TOLD = """
     select distinct on (scope)
         scope,
@@ -98,10 +98,11 @@ def of_error(error: BaseException) -> Notice:
 
 
 class Watch:
-    """Tells the notice of a command at its end: the one that the command has set, or that of the error that ended it.
+    """Tells the notice of a command at its end: the one that the command has set, or one of the error that ended it.
 
-    Its `conn`, once it is set, gives access to what was told before, and must be open until then. Troubles are those
-    of the first of its `scopes`; a notice without any ends those of all scopes. A load alone has a heartbeat.
+    The command sets `conn` once it has a connection, and keeps it open to the end: it leads to the alerts before.
+    Troubles belong to the first of the `scopes`; a notice without troubles ends those of all scopes. Only a load has
+    a heartbeat.
     """
 
     def __init__(self, environ: Mapping[str, str], *scopes: str, is_load: bool = False) -> None:
@@ -122,19 +123,18 @@ class Watch:
             return
         is_connected = self.conn and not self.conn.closed and not isinstance(error, DatabaseError)
         self._tell(self.conn if is_connected else None, notice)
-        # Rejected documents that people were told of are no second alarm.
+        # People who were told of rejected documents need no second alarm.
         is_well = notice.exit_code in SUCCESS or (notice.exit_code is ExitCode.REJECTED and self._is_known)
         ping(self._heartbeat, "" if is_well else "/fail", notice.body)
 
     def start(self) -> None:
-        """Tells the dead man's switch that the work begins: that the command has the run lock."""
+        """Tells the dead man's switch that the work begins, since the command has the run lock."""
         ping(self._heartbeat, "/start")
 
     def _at_end(self, error: BaseException | None) -> Notice | None:
-        """The notice to tell; none for whoever interrupts a command, or mistypes it at a terminal.
+        """The notice to tell; none if a person interrupted the command, or mistyped it at a terminal.
 
-        There is none for a locked database either, unless a person has to free the lock: the run that holds it tells
-        its own.
+        A locked database gives none, unless a person has to free the lock: the run that holds it tells its own.
         """
         is_known = isinstance(error, UsageError) and sys.stderr.isatty()
         if is_known or not getattr(error, "needs_person", True):
@@ -149,7 +149,7 @@ class Watch:
         # Scope -> the lines of its trouble, none where all was well, and whether they were told today.
         told = {scope: (trouble, is_fresh) for scope, trouble, is_fresh in rows}
         last, is_fresh = told.get(self.scopes[0], ([], False))
-        # Documents that are late change places.
+        # The order does not count, since late documents change places.
         self._is_known = {*last} == {*notice.troubles}
         over = [] if notice.troubles else [line for trouble, _ in told.values() for line in trouble]
         if not (notice.troubles or over) and self._is_load:
@@ -169,7 +169,7 @@ class Watch:
 
 
 def _remembered(conn: Connection | None, ask: Callable[..., list[T]], *arguments: Any) -> list[T]:
-    """What is asked of the database; nothing without a connection, or if that fails, which is logged."""
+    """The rows that the database answers; none without a connection, or after a failure, which is logged."""
     try:
         return ask(conn, *arguments) if conn else []
     except EtlError as error:
@@ -184,7 +184,7 @@ def _untold(conn: Connection) -> list[str]:
 
 
 def ping(heartbeat: str | None, ending: str, body: bytes = b"") -> bool:
-    """Sends a ping to a dead man's switch, if there is one, and returns whether that was taken; never raises.
+    """Sends a ping to a dead man's switch, if there is one; returns whether it was taken, and never raises.
 
     `ending` is appended to its address: `/start`, `/fail`, or nothing for success. With a body it is a POST.
     """
@@ -207,7 +207,7 @@ def deliver(recipients: Any, title: str, message: str, kind: str = "info") -> bo
 
     `kind` is one of apprise's: info, success, warning or failure.
     """
-    # As text: apprise escapes what is markup to a service, but for the beginnings of mentions.
+    # The message is sent as text: apprise escapes the markup of a service in it, except the beginnings of mentions.
     sent = {"title": printable(title), "body": re.sub("[@<]", "\\g<0>\u200b", message), "body_format": "text"}
     return _is_taken("alert", ALERT_SECONDS, lambda: bool(recipients.notify(**sent, notify_type=kind)))
 
@@ -227,7 +227,7 @@ def _is_taken(what: str, seconds: float, send: Callable[[], bool]) -> bool:
 
 
 def recipients_of(environ: Mapping[str, str]) -> tuple[Any, str | None]:
-    """Apprise with the addresses that are set, None without any; and why some of them are not told, if so."""
+    """Apprise with the addresses that are set, or None without any; and a reason if some of them are not told."""
     if not (urls := _secret(ALERT_URLS, environ)):
         return None, None
     # The log lines of apprise contain addresses, which are secrets.
@@ -239,7 +239,7 @@ def recipients_of(environ: Mapping[str, str]) -> tuple[Any, str | None]:
         if recipients.add(" ".join(urls.split())):
             return recipients, None
     except Exception as error:
-        # Neither its absence nor a fault of it may stop a load; the text of the error may hold an address.
+        # A load goes on if apprise is missing or broken; the text of the error may hold an address.
         return None, f"nobody is told: apprise fails ({type(error).__name__}), install requirements/alerts.txt"
     return recipients, f"{ALERT_URLS} holds an address that apprise does not understand: nobody is told there"
 

@@ -48,7 +48,7 @@ def no_progress(_done: int, _total: int, _rows: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The options of `load`; `day` is a date or `latest`. The command asks for the `past` unless told otherwise."""
+    """The options of `load`; `day` is a date or `latest`. The command has `past` on by default, unlike this class."""
 
     source: str = "auto"
     day: date | str | None = None
@@ -75,7 +75,7 @@ def run(
     """Does one load and returns its summary; the caller holds the run lock.
 
     `progress` is called after each document with the documents done, the documents in all, and the rows so far.
-    A dry run does the same in one transaction, which it rolls back.
+    A dry run does all this in one transaction, and rolls it back.
     """
     if options.dry_run:
         schema.require(conn)
@@ -137,7 +137,7 @@ def _settle(
     if received and verdict.outcome is Outcome.REJECTED:
         drift = loader.reject(request, received, verdict.reason, verdict.observation)
     elif received and last and request.is_whole and last.source == request.source:
-        # The new validators are kept: with the old ones the source would send the document every time.
+        # Without the new validators the source would send the document every time.
         drift = loader.confirm(last.document_load_id, received, verdict.observation)
     if verdict.outcome in SOUND:
         loader.close_rejections(request)
@@ -152,7 +152,7 @@ class DocumentStep:
     summary: Summary
 
     def take(self, request: Request, settle: Callable[[], Verdict]) -> None:
-        """Settles a document and counts it; an error makes it a failed one, unless that error ends the run."""
+        """Settles a document and counts it; an error makes the document a failed one, unless it ends the run."""
         try:
             verdict = settle()
         except (EtlError, *MACHINE_ERRORS) as error:
@@ -192,14 +192,14 @@ def _open_source(conn: Connection, options: LoadOptions, environ: Mapping[str, s
 
 
 def _days_asked(options: LoadOptions) -> tuple[date, date]:
-    """The first and the last day asked for; of all days while it is not known which is the latest."""
+    """The first and the last day asked for; those of all days as long as `latest` is not known."""
     if isinstance(options.day, date):
         return options.day, options.day
     return options.first_day or FIRST_DAY, options.last_day or LAST_DAY
 
 
 def _days(options: LoadOptions, source: Source) -> tuple[date, date, date | None]:
-    """The first and the last day wanted; and the same day once more, if documents of a single day are to be read."""
+    """The first day, the last day, and the single day that is wanted, or None if histories are to be read."""
     day = _latest_day(source) if options.day == LATEST else options.day
     return (day, day, day) if isinstance(day, date) else (*_days_asked(options), None)
 

@@ -24,9 +24,9 @@ from etl.transform.news import Known, news_of
 
 RUN_SECONDS = 3600
 SWITCH_SECONDS = 0.0002
-# The parameter of mallopt (malloc.h), and the bytes from which a block is large; an ordinary document is smaller.
+# The number of mallopt's parameter in malloc.h, and the size of a large block; an ordinary document is smaller.
 MMAP_THRESHOLD, LARGE_BLOCK = -3, 4 * 2**20
-# A document that is later than this by itself is passed over by those behind it.
+# The documents behind one that keeps them waiting for so long go first.
 PATIENCE_SECONDS = 0.2
 T = TypeVar("T")
 
@@ -60,11 +60,11 @@ class Preparer:
     force: bool
     deadline: float
     today: date
-    # One document at a time is decoded: a large one takes much memory, and threads would not make it faster.
+    # Documents are decoded one at a time: a large one takes much memory, and more threads would not be faster.
     _decoding: Lock = field(default_factory=Lock)
 
     def prepare(self, request: Request) -> Payload | Verdict:
-        """A document that is to be loaded, or the verdict on one that is not."""
+        """The payload of a document that is to be loaded, or the verdict on one that is not."""
         if request.is_skipped:
             return Verdict(Outcome.SKIPPED)
         last = None if self.force else self.last_loads.get(request.address)
@@ -103,14 +103,14 @@ class Preparer:
 
 
 def decode_stored(request: Request, received: Received, known: Known, today: date) -> Payload:
-    """A stored document as it would load under today's rules; raises as `contract.decode` does."""
+    """The payload of a stored document under today's rules; raises as `contract.decode` and `make_payload` do."""
     return make_payload(request, received, contract.decode(received.body, request.expected, known), known, today)
 
 
 def make_payload(request: Request, received: Received, document: Document, known: Known, today: date) -> Payload:
-    """The news in the days that are wanted of a document, all of which are checked; raises `ContractError`.
+    """The payload of a document: its news and its findings, on the wanted days; raises `ContractError`.
 
-    It waits for the database without its decompressed body, which is not needed any more.
+    The decompressed body is let go, since the payload may wait long for the database.
     """
     location = request.location
     reports = [report for report in document.reports if request.first_day <= report.date <= request.last_day]
@@ -137,9 +137,9 @@ def _observation(request: Request, document: Document) -> Observation:
 def prepare_ahead(
     prepare: Callable[[Request], T], requests: Sequence[Request], jobs: int
 ) -> Iterator[tuple[Request, "Future[T]"]]:
-    """The requests, prepared by `jobs` threads; at most one document more is in memory.
+    """The requests, prepared by `jobs` threads; at most `jobs` documents, and one more, are in memory.
 
-    They come in order, except that one that keeps the others waiting comes later.
+    They come in their order, but a request that keeps the others waiting comes later.
     """
     waiting: deque[tuple[Request, Future[T]]] = deque()
     late: set[Future[T]] = set()
@@ -162,9 +162,9 @@ def prepare_ahead(
 
 
 def _give_back_large_blocks() -> None:
-    """Makes glibc's allocator return a large block to the system as soon as it is freed; others are left as they are.
+    """Makes glibc's allocator return a large block to the system as soon as it is freed; other allocators stay as is.
 
-    By default it keeps ever larger ones, in each thread: a run would hold the memory of its largest documents.
+    By default glibc keeps ever larger blocks, in each thread: a run would hold the memory of its largest documents.
     """
     import ctypes
 
@@ -173,7 +173,7 @@ def _give_back_large_blocks() -> None:
 
 
 def _next(waiting: "deque[tuple[Request, Future[T]]]", late: "set[Future[T]]") -> tuple[Request, "Future[T]"]:
-    """Takes out the first request, or if its document is late the first one whose document is there."""
+    """Takes out the first request; if its document is late, the first request whose document is there."""
     oldest = waiting[0][1]
     if wait([oldest], 0 if oldest in late else PATIENCE_SECONDS).not_done:
         late.add(oldest)

@@ -18,7 +18,7 @@ class Pruned:
 
 
 def prune(conn: Connection, older_than_days: int) -> Pruned:
-    """Drops the bytes of documents that became known longer ago; `sql/prune/old_bytes.sql` says which stay."""
+    """Drops the bytes of documents older than so many days; `sql/prune/old_bytes.sql` says which ones stay."""
     with transaction(conn):
         sizes = [size for (size,) in fetch_all(conn, read_sql("prune/old_bytes.sql"), {"days": older_than_days})]
         lost = dict(fetch_all(conn, read_sql("prune/lost_replay.sql")))

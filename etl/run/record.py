@@ -1,4 +1,4 @@
-"""The row of a run in `ops.run`: from the moment that it has the lock and the schema until it ends in any way."""
+"""The row of a run in `ops.run`, from the moment that the run has lock and schema until it ends in any way."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ LEVELS = {"ok": logging.INFO, "partial": logging.WARNING, "failed": logging.ERRO
 def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
     """Opens the run in `ops.run`, and closes it with the summary; the caller holds the run lock.
 
-    Runs that killed processes have left open are closed first: none is alive, since the lock was free.
+    Runs that are open are closed first: their processes were killed, since the lock was free.
     """
     summary.broken_off = _close_abandoned(conn)
     _open(conn, summary)
@@ -35,7 +35,7 @@ def recorded(conn: Connection, summary: Summary) -> Iterator[None]:
         yield
     except (Interrupted, Exception) as error:
         summary.ended_by = exit_code_of(error)
-        # The error that ended the run says more than a failure to record that.
+        # The error that ended the run says more than a failure to record its end.
         with contextlib.suppress(EtlError):
             _close(conn, summary)
         if any(summary.documents.values()):
@@ -55,7 +55,7 @@ def resolved(conn: Connection, summary: Summary) -> None:
 
 
 def frozen(conn: Connection, summary: Summary) -> list[str]:
-    """The locations whose document is stale, as it was in every such run of the last two days."""
+    """The locations whose document is stale now, and was in every run like this one of the last two days."""
     if not summary.stale:
         return []
     stale = [trouble.location for trouble in summary.stale]
@@ -64,7 +64,7 @@ def frozen(conn: Connection, summary: Summary) -> list[str]:
 
 
 def news(conn: Connection, run_id: int) -> tuple[list[RecordedChange], list[RecordedFinding]]:
-    """The changes and the findings that runs after one were the first to see, less what accepted ones explain."""
+    """The changes and findings that runs after one saw first, without changes that an accepted one explains."""
     changes = drift_record.changes(conn)
     new = [change for change in changes if change.first_run_id > run_id]
     unexplained = [change for change in new if not any(other.explains(change) for other in changes)]
@@ -94,7 +94,7 @@ def _open(conn: Connection, summary: Summary) -> None:
 
 
 def _close(conn: Connection, summary: Summary) -> None:
-    """Completes the row of a run, and the summary with what the run was the first to see."""
+    """Adds to the summary the changes and findings that the run saw first, and completes the row of the run."""
     summary.drift, summary.findings = news(conn, (summary.run_id or 0) - 1)
     query = (
         "update ops.run set status = %s, exit_code = %s, summary = %s, ended_at = clock_timestamp() where run_id = %s"

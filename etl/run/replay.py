@@ -44,9 +44,9 @@ def replay(
 ) -> Summary:
     """Merges the events of the selected locations again, under today's rules; the caller holds the run lock.
 
-    This is one transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a loaded
-    document would be rejected now, nothing changes; with `allow_rejected` its event is marked as refused instead, and
-    a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
+    It is one transaction, with `delete` and not `truncate`: readers see the old star until it commits. If a loaded
+    document would be rejected now, nothing changes. With `allow_rejected` the event of that document is marked as
+    refused instead, and a later replay tries it again. Raises `UsageError` if bytes that it needs were pruned.
     """
     summary = Summary("replay", STORED, FIRST_DAY, LAST_DAY, selection)
     with record.recorded(conn, summary):
@@ -107,7 +107,7 @@ def _merge_again(
 
 
 def _request_of(event: StoredEvent, location: Location, known_rules: Rules, at: datetime | None = None) -> Request:
-    """The request that a stored document answers, with the rules of now, or those for a load known `at` a time."""
+    """The request that a stored document answers, with the rules of now or those that held `at` a time."""
     _, day = history_of(event.address)
     single = date.fromisoformat(day) if day else None
     return Request(event.source, location, known_rules.of(location, at), single, event.first_day, event.last_day)

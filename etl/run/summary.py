@@ -1,4 +1,4 @@
-"""The summary of a run as data: counts of documents and rows, troubles, news, and the exit code of all that."""
+"""The summary of a run as data: counts of documents and rows, troubles, drift and findings, and the exit code."""
 
 import shlex
 import time
@@ -24,7 +24,8 @@ MOST_SKIPPED_DAYS = 31
 class Trouble:
     """A document that failed, was rejected or is stale, and why; `date` is None for a history.
 
-    `days` are the broken reports of a rejected one, none if all are; `drift` holds the changes that broke it.
+    `days` are those of the broken reports of a rejected document, none if all are broken; `drift` holds the changes
+    that broke it.
     """
 
     location: str
@@ -36,7 +37,7 @@ class Trouble:
 
     @property
     def skip_command(self) -> str:
-        """The command that passes over its broken reports, or over the location."""
+        """The command that passes over the broken reports of the document, or over its location."""
         days = [str(self.date)] if self.date else self.days if len(self.days) <= MOST_SKIPPED_DAYS else []
         return command(shlex.join(["skip", self.location.lower(), *days, "--reason", "TEXT"]))
 
@@ -49,9 +50,9 @@ class Trouble:
 class Summary:
     """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay.
 
-    `drift` and `findings` are those that this run was the first to see, `broken_off` the runs before it that did not
-    end, and `frozen` the locations whose document was stale in every run of two days. If `is_source_gone`, nothing
-    was read.
+    `drift` and `findings` are those that this run saw first. `broken_off` are the earlier runs that did not end.
+    `frozen` are the locations whose document was stale in every run of two days. `is_source_gone` says that nothing
+    was read, since the API is gone.
     """
 
     command: str
@@ -93,7 +94,7 @@ class Summary:
             self.rows[table].add(counts)
 
     def take_back(self) -> None:
-        """Counts the loaded documents as unchanged, since all of them were rolled back."""
+        """Counts the loaded documents as unchanged, after all of them were rolled back."""
         self.rows = {table: RowCounts() for table in TABLES}
         self.revisions = 0
         self.documents[Outcome.UNCHANGED] += self.documents[Outcome.LOADED]

@@ -10,7 +10,7 @@ from etl.run.summary import Summary, Trouble
 from etl.transform import drift
 from etl.transform.declaration import days_in_words
 
-# So many of the documents with one trouble are named, and the rest are counted; and so many can be passed over.
+# A trouble names at most `MOST_NAMED` documents and counts the rest; at most `MOST_OFFERED` skips are offered.
 MOST_NAMED, MOST_OFFERED = 5, 3
 
 
@@ -48,7 +48,7 @@ def _row_lines(summary: Summary) -> list[str]:
 def trouble_lines(summary: Summary) -> list[str]:
     """The troubles, a line for each cause: a source that does not answer is one line, not fifty.
 
-    The words stay the same from run to run for as long as the trouble does.
+    The words stay the same from run to run as long as the trouble does, so that an alert knows it again.
     """
     frozen = [trouble for trouble in summary.stale if trouble.location in summary.frozen]
     gone = ["the API is gone: nothing was read, and the warehouse keeps what it has"] * summary.is_source_gone
@@ -60,13 +60,13 @@ def _lines(name: str, troubles: list[Trouble]) -> list[str]:
     causes: dict[str, list[str]] = {}
     for trouble in troubles:
         causes.setdefault(_cause(trouble), []).append(f"{trouble.location} {trouble.date or 'history'}")
-    # The documents that were not even asked for say nothing of the cause.
+    # Documents that were not asked for come last, since they say nothing of the cause.
     ordered = sorted(causes, key=lambda cause: cause == NOT_ASKED)
     return [f"{name}: {_some(sorted(causes[cause]))}: {cause}" for cause in ordered]
 
 
 def _cause(trouble: Trouble) -> str:
-    """The changes of a document that is broken by these on all days; else the reason, and the days if it has many."""
+    """The reason of a trouble, with the broken days if there are many; the changes instead if they broke all days."""
     if trouble.days[1:]:
         return f"{trouble.reason} (broken days: {_some([*trouble.days])})"
     if not trouble.drift or trouble.days:

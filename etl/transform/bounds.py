@@ -34,7 +34,8 @@ HIGHEST_SHARES = {
     "cumulative_on_ventilator": 0.00052,
     **dict.fromkeys(("total_deaths", "confirmed_deaths", "probable_deaths"), 0.0027),
 }
-# A population beyond so many times the one known, or below that share of it, would make sound counts look impossible.
+# A population of more than so many times the known one, or less than the known one divided by this, would make sound
+# counts look impossible.
 OTHER_POPULATION = 2
 # The names of the checks in `ops.finding`.
 HIGHEST_VALUE, VALUES_GONE = "highest value", "values gone"
@@ -54,7 +55,7 @@ class Finding:
 def findings(reports: Sequence[Any], shape: Shape, population: int | None, today: date) -> list[Finding]:
     """The doubtful values in some reports of a document; raises `ContractError` for impossible ones.
 
-    No report can have a day after `today`. Without a population no count is too high, except that of the states.
+    No report can have a day after `today`. Without a population only the count of states can be too high.
     """
     _refuse_impossible_reports(reports, shape, today)
     values = _values(reports, shape)
@@ -89,7 +90,7 @@ _Column = tuple[Metric, tuple[int | None, ...]]
 
 
 def _values(reports: Sequence[Any], shape: Shape) -> list[_Column]:
-    """The values of all metrics, since to look at whole columns costs next to nothing."""
+    """The values of each metric as one column: a look at whole columns costs next to nothing."""
     values = map(attrgetter(*(f"{metric.path}.value" for metric in shape.metrics)), reports)
     return list(zip(shape.metrics, zip(*values, strict=True), strict=False))
 

@@ -1,8 +1,8 @@
 """Decodes a document of the API into typed records, or says everything that is wrong with it.
 
-A document that holds exactly what `declaration.py` declares costs one strict pass, over those of its reports that are
-not known. Any other is decoded untyped, and `departures.py` passes over skipped reports, reads renamed paths under
-their old names, tells a new path, which loads, from a broken one, which does not, and names every difference at once.
+A document that holds exactly what `declaration.py` declares is decoded strictly, and only in its reports that are not
+known. Any other document is decoded untyped. `departures.py` takes out its skipped reports, puts renamed paths under
+their old names, and names every difference at once: a new path loads, any other difference breaks the document.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from etl.transform.records import TOO_DEEP, DocumentMeta, data_decoder, envelope
 
 # The furthest time zone from UTC that Postgres takes.
 LARGEST_OFFSET = timedelta(hours=15, minutes=59)
-# The decoder takes about a thousand levels, less those of the program itself.
+# The decoder takes about a thousand levels, and fewer the deeper the program's own calls are.
 MOST_LEVELS = 200
 EMPTY_HISTORY = "data: a history without a single report"
-# Values of a document, of which the largest real one has 100,000: each may take a hundred bytes of memory once it is
-# decoded. A document with more than the first number is refused; all differences are named only in one with fewer
-# than the second. A body below the size, twice that of the largest real one, cannot hold too many for the memory.
+# The largest real document has 100,000 values, and a decoded value may take a hundred bytes of memory. A document
+# with more than `MOST_VALUES` is refused. Only the first difference is named in one with more than `MOST_EXPLAINED`.
+# A body of up to `UNCOUNTED_SIZE`, twice the largest real one, cannot hold too many values for the memory.
 MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 800_000, 400_000, 3 * 2**20
 
 
@@ -37,7 +37,7 @@ MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 800_000, 400_000, 3 * 2**20
 class Expected:
     """The document that was asked for, one location's history or its single `day`, and the rules of the database.
 
-    An alias is read in a report that lacks the path that it stands for; reports of `skipped_days` are passed over.
+    An alias counts in a report without the path that it stands for; reports of `skipped_days` are passed over.
     """
 
     shape: Shape
@@ -49,10 +49,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A decoded document, whose reports are records with the published structure, the newest first.
+    """A decoded document; its reports are records with the published structure, in the published order.
 
-    `same_days` are those of the reports that are known, and not decoded again; `digests` are those of the decoded
-    reports by day. A document that departs from the declaration has neither.
+    `same_days` are the days of the known reports, which are not decoded again. `digests` are the digests of the
+    decoded reports, by day. A document that departs from the declaration has neither.
     """
 
     meta: DocumentMeta
@@ -112,12 +112,12 @@ def _decode_fitting(body: bytes, expected: Expected, known: Known) -> Document:
 
 
 def _value_count(body: bytes) -> int:
-    """About how many values a body in JSON holds, at least."""
+    """About how many values a body in JSON holds."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def newest_day(body: bytes) -> date:
-    """The newest day of a history, of which nothing else is read; raises as `decode` does."""
+    """The newest day of a history, whose other values are not read; raises as `decode` does."""
     if days := [report.date for report in read(body, _DATES).data]:
         return max(days)
     raise ContractError(EMPTY_HISTORY)
@@ -135,7 +135,7 @@ def _decode_departing(body: bytes, expected: Expected) -> Document:
 
 
 def _refuse_nesting(value: Any, levels: int = MOST_LEVELS) -> None:
-    """Raises `ContractError` for more levels than can be decoded in a replay as in a load."""
+    """Raises `ContractError` for more levels than a load and a replay both can decode."""
     if isinstance(value, dict | list):
         if not levels:
             raise ContractError(TOO_DEEP)

@@ -11,8 +11,8 @@ from datetime import date
 from functools import cache
 from typing import Literal
 
-# The version of all other rules that turn a document into rows or refuse it. `tests/unit/test_rules_version.py` fails
-# when an outcome changes and this does not.
+# The version of the rules that are code, not declared below. `tests/unit/test_rules_version.py` fails if the outcome
+# of a document changes and this number does not.
 RULES_VERSION = 5
 
 # The first and the last day of `date_dimension`; a report of a day outside breaks the contract.
@@ -157,7 +157,10 @@ def key_columns(table: str) -> tuple[str, ...]:
 
 
 def column_paths(table: str, shape: Shape) -> dict[str, str]:
-    """Column -> path in a report, for the columns of a table that a shape feeds; all kinds of test share columns."""
+    """Column -> path in a report, for the columns of a table that a shape feeds.
+
+    All kinds of test share columns: for their table the paths are those of the last kind.
+    """
     if table == REPORT_TABLE:
         return {attribute.column: attribute.path for attribute in shape.attributes}
     metrics = [metric for metric in shape.metrics if metric.table == table]

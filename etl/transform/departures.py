@@ -1,6 +1,6 @@
 """The differences between a document that does not fit and its record type; only such a document is read untyped.
 
-A new path loads, and is drift; every other difference breaks the document, and is named together with the others.
+A new path loads, and is drift. Every other difference breaks the document; the message names them together.
 """
 
 import re
@@ -28,7 +28,7 @@ from etl.transform.records import (
     report_tree,
 )
 
-# A message names so many differences, and so many days of each, and counts the rest.
+# A message names at most so many differences, and at most so many days of each, and counts the rest.
 NAMED_DIFFERENCES, NAMED_DAYS = 5, 3
 # A document that differs in more places is damaged throughout.
 MOST_PLACES = 100_000
@@ -56,7 +56,8 @@ class DepartureError(ContractError):
 class Difference:
     """A place where a document departs from its type.
 
-    Without a `problem` the document loads with it; without a `change` it is a mere value, and no drift.
+    A difference without a `problem` does not keep the document from loading. One without a `change` is a mere value,
+    and no drift.
     """
 
     path: str
@@ -102,9 +103,9 @@ def _in_words(breaking: dict[Difference, list[str]], changes: tuple[Change, ...]
 
 
 def _explained(changes: list[Change], shape: Shape, definitions: Collection[FieldDefinition]) -> list[Change]:
-    """The changes, the new paths last; a path gone under one name and new under another is one change.
+    """The changes, the new paths last; a path that is gone under one name and new under another is one change.
 
-    One change stands for all new paths, where these are too many to record each.
+    A single change stands for all new paths if there are more than `MOST_NAMES`.
     """
     new = [change for change in changes if change.change == drift.PATH_ADDED]
     if len(new) > MOST_NAMES:
@@ -138,7 +139,7 @@ def _read_definitions(untyped: Any) -> tuple[list[FieldDefinition], list[Change]
 
 
 def adapt(untyped: Any, shape: Shape, aliases: Collection[Alias], skipped_days: Collection[date]) -> None:
-    """Takes skipped reports out of an untyped document, and puts published parts where an alias says."""
+    """Takes skipped reports out of an untyped document, and moves published parts to the paths that aliases name."""
     if isinstance(find(untyped, "data"), list):
         skipped = set(map(str, skipped_days))
         untyped["data"] = [report for report in untyped["data"] if _day(report) not in skipped]
@@ -149,13 +150,13 @@ def adapt(untyped: Any, shape: Shape, aliases: Collection[Alias], skipped_days: 
 
 
 def _reports(untyped: Any) -> list[Any]:
-    """The reports of an untyped document; whatever stands in their place counts as one."""
+    """The reports of an untyped document; anything else in the place of their list counts as one report."""
     data = untyped.get("data") if isinstance(untyped, dict) else None
     return data if isinstance(data, list) else [data]
 
 
 def _apply(alias: Alias, report: dict[str, Any], shape: Shape) -> None:
-    """Puts the published part that an alias names, or nulls, where a report lacks a part."""
+    """Puts the published part that an alias names, or nulls, at the path that a report lacks."""
     if alias.published and find(report, alias.published) is not UNSET:
         plant(report, alias.path, _pluck(report, alias.published))
     elif alias.published is None:
@@ -191,10 +192,10 @@ def _nulls(tree: Any) -> Any:
 
 
 def differences(value: Any, expected: Any, path: str = "", day: str | None = None) -> _Differences:
-    """Every place where untyped JSON departs from a type; what is new is taken out of the JSON."""
+    """Every place where untyped JSON departs from a type; new paths are taken out of the JSON."""
     said = _misfit(value, expected)
     if not said:
-        # A look into each value takes a hundred times as long.
+        # A value that fits is not looked into, which would take a hundred times as long.
         return
     if getattr(expected, "__origin__", None) is list and isinstance(value, list):
         for item in value:
@@ -227,7 +228,7 @@ def _struct_differences(value: dict[str, Any], expected: type[Struct], path: str
             yield Difference(place, "is missing", Change("shape", drift.PATH_GONE, place, breaking=True)), day
     for name in sorted(value.keys() - set(expected.__struct_encode_fields__)):
         new = Change("shape", drift.PATH_ADDED, prefix + name, after=JSON_TYPES[type(value.pop(name))])
-        # Some paths could not be recorded.
+        # The database cannot hold a name with a NUL, and its index no long one.
         if "\0" in name:
             yield Difference(f"{prefix}{name:.40}", "has a NUL in its name"), day
         elif len(name) > LONGEST_NAME:
@@ -237,7 +238,7 @@ def _struct_differences(value: dict[str, Any], expected: type[Struct], path: str
 
 
 def _leaf_difference(value: Any, said: str, path: str) -> Difference:
-    """The difference of a value that is no object or list of its type, with what msgspec said of it in our words."""
+    """The difference of a value that is no object or list of its type, with msgspec's reason in our words."""
     # The one pattern in the types is that of text.
     said = re.sub(" matching regex .*", " without a NUL", said)
     types = re.match(r"Expected `(\w+).*`, got ", said)

@@ -1,7 +1,8 @@
 """Changes in what the source publishes, by two signals: its field definitions, and the shape of its data.
 
-Each signal is compared with the last one of the same kind of endpoint, and never with an ideal: the definitions name
-paths that the data never had, and the nation's reports hold less than the states'.
+The definitions are compared with the last ones of the same kind of endpoint, and never with the data: they name paths
+that the data never had. The shape is compared with the one that is declared for the kind of endpoint, since the
+nation's reports hold less than the states'; `ops.drift` remembers which changes were seen before.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -44,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A published path that stands for the one that we read; None where nothing is published any more."""
+    """A `published` path that stands for the `path` that we read; None if nothing is published any more."""
 
     path: str
     published: str | None
@@ -52,7 +53,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The drift and the definitions that one document shows; a rejected one shows its drift alone."""
+    """The drift and the definitions that a document shows; a rejected document shows only its drift."""
 
     endpoint_kind: str
     location_code: str
@@ -62,12 +63,12 @@ class Observation:
 
 
 def identity(definition: FieldDefinition) -> str:
-    """The key by which a definition is the same one tomorrow: its field, else its name."""
+    """The key by which a definition is found again in another document: its field, else its name."""
     return definition.field or definition.name
 
 
 def compare_definitions(known: Collection[FieldDefinition], seen: Collection[FieldDefinition]) -> list[Change]:
-    """The changes of the definitions; none where none were known or none are published."""
+    """The changes of the definitions; none if none were known before, or none are published now."""
     if not known or not seen:
         return []
     before, after = ({identity(item): item for item in definitions} for definitions in (known, seen))
@@ -103,7 +104,7 @@ def _definition_changes(path: str, was: FieldDefinition, now: FieldDefinition) -
 def explain_gone(
     gone: str, parts: Collection[str], added: Collection[str], definitions: Collection[FieldDefinition]
 ) -> list[Change]:
-    """The reasons why a path of a report is not there: a definition says it was renamed, or it is gone.
+    """The changes for a path that a report lacks: it was renamed, if a definition says so; else it is gone.
 
     `parts` are the declared paths of metrics and attributes at or below it; `added` are the paths that are new.
     """

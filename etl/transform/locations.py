@@ -33,9 +33,9 @@ def address_of(location_code: str, day: date | str | None = None) -> str:
 
 
 def history_of(address: str) -> tuple[str, str | None]:
-    """The address of the history that holds a document, and the document's day.
+    """The address of the history of a document's location, and the document's day.
 
-    A document of several days is its own history, without a day.
+    The address of a history is its own, and there is no day.
     """
     folder, _, name = address.rpartition("/")
     day = name.removesuffix(".json")

@@ -1,4 +1,4 @@
-"""Tells which reports of a document are news: those with another digest than the warehouse has of them."""
+"""Tells which reports of a document are news: those whose digest the warehouse does not have."""
 
 import hashlib
 import struct
@@ -11,16 +11,16 @@ from etl.transform.declaration import Shape
 from etl.transform.rows import CopyText, copy_texts
 
 DIGEST_SIZE = 16
-# Days as `sql/load/known_days.sql` packs them, and with digests as `ops.report_digest` has them; Postgres counts days
-# from this one.
+# `sql/load/known_days.sql` packs days, and `ops.report_digest` holds packed days with digests. A day is a number that
+# Postgres counts from day zero.
 _DAY, _DAY_AND_DIGEST, _DAY_ZERO = struct.Struct(">i"), struct.Struct(f">i{DIGEST_SIZE}s"), date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The days that the warehouse has of those that a document speaks of, and the digests of its location's reports.
+    """The known days among those that a document speaks of, and the digests of its location's reports.
 
-    The digests are under the `key`: under other rules a report may become other rows, and is compared again.
+    A digest covers the `key` of the rules: under other rules a report may become other rows, so no digest matches.
     """
 
     key: str = ""
@@ -29,20 +29,20 @@ class Known:
 
     @property
     def has_all_digests(self) -> bool:
-        """Whether each day has one; a day of a document that departed from the declaration has none."""
+        """Whether each day has a digest; after a document that departed from the declaration its days have none."""
         return self.days <= self.digests.keys()
 
     @property
     def days_by_digest(self) -> dict[bytes, date]:
-        """The day of each digest, of the days that the document speaks of."""
+        """Digest -> day, for the days that the document speaks of."""
         return {digest: day for day, digest in self.digests.items() if day in self.days}
 
     def without_digests(self) -> "Known":
-        """The same, but with digests of those days alone of which the document does not speak."""
+        """The same without the digests of the days that the document speaks of."""
         return replace(self, digests={day: digest for day, digest in self.digests.items() if day not in self.days})
 
     def digest(self, sha256: bytes) -> bytes:
-        """The digest of a published report, of which the SHA-256 is given."""
+        """The digest of a published report with this SHA-256."""
         return hashlib.sha256(sha256 + self.key.encode()).digest()[:DIGEST_SIZE]
 
 
@@ -50,7 +50,7 @@ NOTHING_KNOWN = Known()
 
 
 def unpack(days: bytes, digests: bytes, key: str, skipped_days: frozenset[date]) -> Known:
-    """What is known by packed days, and by packed days with digests, but for skipped days."""
+    """Unpacks the known days, except skipped ones, and the days with digests."""
     known = frozenset(_DAY_ZERO + timedelta(number) for (number,) in _DAY.iter_unpack(days)) - skipped_days
     pairs = _DAY_AND_DIGEST.iter_unpack(digests)
     return Known(key, known, {_DAY_ZERO + timedelta(number): digest for number, digest in pairs})
@@ -63,10 +63,10 @@ def pack(digests: Mapping[date, bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The rows of the reports of new days, and of the other ones of known days, by table.
+    """The news of a document: the rows of reports of new days (`added`) and of known days (`revised`), by table.
 
-    `gone_days` are known, and the document is silent about them; `same_days` are those of known reports. `digests`
-    are those of all reports of the location from now on.
+    `gone_days` are known days that the document is silent about. `same_days` are the days of known reports, which are
+    no news. `digests` are those of all reports of the location, once the document is loaded.
     """
 
     added: Mapping[str, CopyText]
@@ -91,7 +91,7 @@ class News:
 def news_of(
     reports: Sequence[Any], same_days: list[date], digests: Mapping[date, bytes], shape: Shape, known: Known
 ) -> News:
-    """The news in the reports of a document that are not known."""
+    """The news of a document, from its `reports` that are not known and the `same_days` of those that are."""
     added = [report for report in reports if report.date not in known.days]
     revised = [report for report in reports if report.date in known.days]
     added_days, revised_days = ([report.date for report in some] for some in (added, revised))

@@ -50,14 +50,14 @@ class Vintage(msgspec.Struct):
 
 
 class Series(msgspec.Struct):
-    """The vintages of the nation or the states, the oldest first, and the digest of the file that they are from."""
+    """The vintages of the nation or the states, the oldest first, and the SHA-256 of the file that they come from."""
 
     sha256: Text
     vintages: list[Vintage]
 
 
 class Index(msgspec.Struct):
-    """The series by the name of their shape, and the digest of the file of each location by its code."""
+    """The series by the name of their shape, and the SHA-256 of the file of each location by its code."""
 
     series: dict[str, Series]
     sha256: dict[str, Text]
@@ -69,7 +69,7 @@ def read_index(body: bytes) -> Index:
 
 
 def columns(table: str, shape: Shape) -> tuple[str, ...]:
-    """The columns of the rows that `versions` makes for a table; none of those that the source calculated."""
+    """The columns of the rows that `versions` makes for a table, without those that the source calculates."""
     return (*key_columns(table), *measures(table, shape), "known_from", "known_to", "change", "changed_columns")
 
 
@@ -98,7 +98,7 @@ class _Report:
         self.believed: dict[_Place, _Belief] = {}
 
     def apply(self, delta: Any, now: datetime) -> None:
-        """Brings the report to one change."""
+        """Applies one change to the report."""
         if delta.kind == "r":
             nulls = _unpublished(self.shape).items()
             self.believed = {place: (now, Columns(), dict(values)) for place, values in nulls}
@@ -116,7 +116,7 @@ class _Report:
                 revised.append(column)
 
     def _belief(self, place: _Place, now: datetime) -> _Belief:
-        """The row as of now, which ends an earlier one; other changes of the same vintage fill in both."""
+        """The row as of a vintage; its first change ends the row before, and its other changes fill in both."""
         known = self.believed.get(place)
         if known is None or known[0] != now:
             revised = Columns()
@@ -130,7 +130,7 @@ class _Report:
             self._end(place, *ending)
 
     def _end(self, place: _Place, *ending: Any) -> None:
-        """Ends the row that is believed, if there is one: when, by which change, and in which columns."""
+        """Ends the row that is believed, if there is one; `ending` is when, by which change, and in which columns."""
         if belief := self.believed.pop(place, None):
             (table, test), (since, _, values) = place, belief
             self.rows[table].append((self.day, *test, *values.values(), since, *ending))

@@ -14,8 +14,8 @@ from etl.transform.declaration import CALCULATED, STATE, Kind, Shape
 MAX_BIGINT = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 Signed = Annotated[int, Meta(ge=-MAX_BIGINT, le=MAX_BIGINT)]
-# A name can be recorded in the database, whose indexes hold no longer ones, and of a kind of names only so many are.
-# The longest text that was published is an address of 900 characters.
+# Names are recorded in the database, whose indexes hold none longer than `LONGEST_NAME`; a document may bring at most
+# `MOST_NAMES` of each kind. The longest text that was published is an address of 900 characters.
 LONGEST_NAME, MOST_NAMES, LONGEST_TEXT = 500, 100, 2000
 # Postgres has no text with a NUL in it.
 _NO_NUL = r"^[^\x00]*\Z"
@@ -49,7 +49,7 @@ Definitions = Annotated[list[FieldDefinition], Meta(max_length=MOST_NAMES)]
 
 
 class DocumentMeta(Struct, gc=False, forbid_unknown_fields=True):
-    """The `meta` of a document, of which the build time of the site and the field definitions are read."""
+    """The `meta` of a document; only the build time of the site and the field definitions are used."""
 
     build_time: Instant
     license: Any = None
@@ -76,14 +76,14 @@ _struct = partial(msgspec.defstruct, forbid_unknown_fields=True, gc=False)
 
 @cache
 def envelope_decoder(*, single: bool) -> "msgspec.json.Decoder[Any]":
-    """The decoder of the document of a history, or of a `single` day, which leaves the reports as published."""
+    """The decoder of a history, or of the document of a `single` day; it leaves the reports as published bytes."""
     with _making_decoders:
         return msgspec.json.Decoder(_document_type(msgspec.Raw, single=single))
 
 
 @cache
 def data_decoder(shape: Shape) -> "msgspec.json.Decoder[list[Any]]":
-    """The decoder of a list of reports, which refuses undeclared names as the one of their envelope does."""
+    """The decoder of a list of reports; like that of the envelope, it refuses undeclared names."""
     with _making_decoders:
         return msgspec.json.Decoder(list[_entry_type(shape)])  # type: ignore[misc]  # a type made at run time
 
@@ -119,7 +119,7 @@ def report_tree(shape: Shape) -> dict[str, Any]:
 
 
 def plant(tree: dict[str, Any], path: str, leaf: Any) -> None:
-    """Puts a leaf into nested dicts at a dotted path, unless one of its parents is there and no dict."""
+    """Puts a leaf into nested dicts at a dotted path, unless something else than a dict stands at a parent of it."""
     parent, _, rest = path.partition(".")
     if not rest:
         tree[parent] = leaf

@@ -61,7 +61,7 @@ def _details(reports: Sequence[Any], shape: Shape) -> list[Row]:
 
 
 def _reader(metric: Metric) -> tuple[Callable[[Any], Row], Row, Row]:
-    """A function that reads the numbers of a test, its result if none is published, and nulls for those it lacks."""
+    """A reader of the numbers of a test, its result if none is published, and a null for each number it lacks."""
     read = attrgetter("value", *(f"calculated.{name}" for name in metric.calculated))
     size = 1 + len(metric.calculated)
     return read, _NOT_PUBLISHED[:size], _NOT_PUBLISHED[size:]

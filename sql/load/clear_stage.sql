@@ -1,5 +1,5 @@
--- Empties the staging tables. To delete the rows of a small document is ten times as fast as to truncate their tables, but
--- dead rows stay behind; a table that has grown by them is truncated.
+-- Empties the staging tables. A delete of the rows of a small document is ten times as fast as a truncate, but leaves
+-- dead rows behind; a table that has grown by them is truncated.
 do $$
 declare
     stage regclass;

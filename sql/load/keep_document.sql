@@ -1,6 +1,6 @@
--- Stores a content if it is new, and returns its number. A known content gets what it lacks: its data hash, if it was
--- rejected before, and its bytes, if they were pruned. One that lacks nothing is not written. Each value is bound once,
--- since the bytes are many.
+-- Stores a content if it is new, and returns its number. A known content gets its data hash if it was rejected before,
+-- and its bytes if they were pruned; a known content that lacks neither is not written. Each value is bound once, since
+-- the bytes are many.
 with given as (
     select
         %(sha256)s as sha256,

@@ -1,5 +1,6 @@
--- For each document that is asked for: the days that the warehouse has of those it speaks of, packed, and the digests of
--- all reports of its location. A join by days would cost a rerun more than all else, and few documents need them.
+-- One row for each document that is asked for: its known days, packed, which are the days of the request that the star
+-- has; and the digests of all reports of its location. The days come from a scan for each document, since a join by days
+-- would cost a rerun more than all else.
 select
     asked.address,
     (

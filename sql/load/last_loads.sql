@@ -1,9 +1,11 @@
--- For each document that is asked for, the last event that speaks of one of its days, and that changed rows or is of
--- the same address.
+-- For each document that is asked for, the last load that speaks of one of its days, and that changed rows or is of the
+-- same address.
 --
--- is_no_news: the event is of the same address, was loaded under the same rules, and speaks of all days asked for, so
--- that a document with the same data has no news. own_build_time: of the last event of the same address that had been
--- built when it became known; an older document is stale. location_source: the source of the last event of the location.
+-- is_no_news: the load was of the same address, under the same rules, and of all days asked for; a document with the same
+-- data then has no news.
+-- own_build_time: the build time of the last load of the same address that was not built in the future; a document that
+-- was built earlier is stale.
+-- location_source: the source of the last load of the location.
 select
     asked.address,
     latest.source,

@@ -1,11 +1,11 @@
 -- Brings one table to what one document says of one location.
 --
 -- It serves every table of the star: etl/load/merge.py fills in the names that etl/transform/declaration.py declares.
--- All parts of the statement see the table as it was before. Rows that do not differ are not touched: they get no new
--- row version, no lock and no WAL.
+-- All parts of the statement see the table as it was before it. A row that does not differ is not touched: it gets no new
+-- version, no lock and no WAL.
 --
--- Bound: location_id; days, outside which all rows stay as they are; changed_days, whose rows count as changed even if
--- their values did not; known_at, run_id, document_id, build_time and change of the event.
+-- Bound: location_id; days, the only ones whose rows may change; changed_days, on which a row counts as changed even if
+-- its values are not; known_at, run_id, document_id, build_time and change of the event.
 with known as (
     select {columns} from public.{table}
     where

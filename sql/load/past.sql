@@ -1,8 +1,8 @@
--- Puts versions of rows from before the first load into the history of one table. The last version of a row ends with the
--- first one that was loaded; its end is a revision in the columns that the last vintage carried and that differ then.
+-- Puts versions of rows from before the first load into the history of one table. The last version of a row ends when the
+-- first loaded one begins. That end is a revision in the columns that the last vintage carried and that differ.
 --
--- etl/load/past.py fills in the names, and where the versions are: in the stage; or, after a replay, in the history, where
--- loads had ended them that may be others now.
+-- etl/load/past.py fills in the names, and the query of the versions. They are staged at first. After a replay they are
+-- taken out of the history, since the loaded row that ended them may have become another.
 --
 -- Bound: location_id, last_vintage; for staged versions known_at and run_id of the load that brings them.
 with version as (
