@@ -80,7 +80,8 @@ class Loader:
         """
         if not self.allow_withdrawals:
             _refuse_large_withdrawal(request, payload.news)
-        if payload.news.needs_merge or (self.with_past and not request.day):
+        brings_past = self.with_past and past.is_wanted(self.conn, request)
+        if payload.news.needs_merge or brings_past:
             self._prepare()
         with suppress(_SameDataError), self._writing():
             event = self._event(request, payload.received, payload, change)
@@ -89,7 +90,7 @@ class Loader:
                 raise _SameDataError
             merge.write_digests(self.conn, event, payload.news)
             events.record(self.conn, event, merged.changed_rows)
-            if self.with_past:
+            if brings_past:
                 past.attach(self.conn, event, request)
             drift = self._notice(payload.observation, payload.received, event.known_at)
             self._notice_findings(event, payload, merged)

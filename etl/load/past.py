@@ -23,7 +23,7 @@ _TO_THE_MINUTE = "date_trunc('minute', {}.updated_at)"
 # clock was before the last vintage at the first load, since that would mix the times of loads and of vintages.
 _IS_WANTED = """
     select
-        min(known_at) > %(last_vintage)s
+        coalesce(min(known_at), clock_timestamp()) > %(last_vintage)s
         and not exists (
             select from history.cases_dimension_revision where location_id = %(location_id)s and document_id is null
         )
@@ -46,13 +46,23 @@ _ADD_VINTAGE = """
 """
 
 
+def is_wanted(conn: Connection, request: Request) -> bool:
+    """Whether a document brings the past of its location: the first whole history from the API or the snapshot does.
+
+    Raises `DocumentError` if the shipped past cannot be read.
+    """
+    if request.day or not request.is_whole or request.source not in (API, SNAPSHOT):
+        return False
+    last_vintage = _index().series[request.location.shape.name].vintages[-1].known_at
+    bound = {"location_id": request.location.location_id, "last_vintage": last_vintage}
+    return bool(fetch_one(conn, _IS_WANTED, bound)[0])
+
+
 def attach(conn: Connection, event: Event, request: Request) -> None:
-    """Loads the past of a location, once, with the event of its whole history from the API or the snapshot.
+    """Loads the past of a location with the event of its whole history.
 
     The event was recorded before, and its rows merged. Raises `DocumentError` if the shipped past cannot be read.
     """
-    if request.day or not request.is_whole or request.source not in (API, SNAPSHOT):
-        return
     shape, index = request.location.shape, _index()
     series = index.series[shape.name]
     bound = {
@@ -61,8 +71,6 @@ def attach(conn: Connection, event: Event, request: Request) -> None:
         "known_at": event.known_at,
         "run_id": event.run_id,
     }
-    if not fetch_one(conn, _IS_WANTED, bound)[0]:
-        return
     versions = past.versions(_shipped(request.location.code), request.location.code, shape, index)
     rendered = {table: _rendered(table, shape, series, rows) for table, rows in versions.items()}
     merge.stage(conn, rendered)
