@@ -44,12 +44,13 @@ def star(warehouse: Warehouse) -> dict[str, Any]:
 
 
 def test_a_poison_report_is_passed_over_and_what_is_known_of_its_day_stays(warehouse: Warehouse) -> None:
-    load(warehouse, 1, 2, 3)
+    assert load(warehouse, 1, 2, 3).passed_over == []
     assert load(warehouse, 10, "poison", 30).exit_code == 5
     (made,) = rules.skip(warehouse.conn, "ca", [POISON], "a word")
     assert (made.location, made.day, made.reason, made.until) == ("CA", POISON, "a word", None)
     done = warehouse.load()
     assert (done.exit_code, counted(done), done.revisions) == (0, {"loaded": 1}, 2)
+    assert done.passed_over == ["CA 2021-01-02"]
     assert totals(warehouse) == [10, 2, 30]
     assert events.open_rejections(warehouse.conn) == []
     assert counted(warehouse.load()) == {"unchanged": 1}
