@@ -83,7 +83,7 @@ def prepare(conn: Connection) -> None:
 
     A rollback takes the tables away, but no prepared statements: these are dropped first.
     """
-    if fetch_one(conn, "select to_regclass(%s) is not null", (_stage(REPORT_TABLE),))[0]:
+    if fetch_one(conn, "select to_regclass(%s) is not null", (stage_of(REPORT_TABLE),))[0]:
         return
     execute(conn, "deallocate all")
     for table in TABLES:
@@ -96,9 +96,9 @@ def prepare(conn: Connection) -> None:
 
 def stage(conn: Connection, rows: Mapping[str, CopyText]) -> None:
     """Empties the staging tables, and copies rows into them."""
-    execute(conn, read_sql("load/clear_stage.sql").format(stages=", ".join(f"'{_stage(table)}'" for table in TABLES)))
+    execute(conn, read_sql("load/clear_stage.sql"), {"stages": list(map(stage_of, TABLES))})
     for table, text in rows.items():
-        copy(conn, _stage(table), text.columns, text.text)
+        copy(conn, stage_of(table), text.columns, text.text)
 
 
 def copy(conn: Connection, table: str, columns: Iterable[str], lines: str) -> None:
@@ -187,7 +187,7 @@ def merge_statement(table: str) -> str:
     assignments += [f"{name} = %({bound})s" for name, bound in stamps.items()]
     return read_sql("load/merge.sql").format(
         table=table,
-        stage=_stage(table),
+        stage=stage_of(table),
         revision=f"{table}_revision",
         key=_names(key),
         target_key=_names(key, "target."),
@@ -230,7 +230,8 @@ def _stamps(table: str) -> dict[str, str]:
     return REPORT_STAMPS if table == REPORT_TABLE else FACT_STAMPS
 
 
-def _stage(table: str) -> str:
+def stage_of(table: str) -> str:
+    """The staging table of a table, which is the session's own."""
     return f"pg_temp.stage_{table}"
 
 

@@ -140,7 +140,7 @@ def _statement(table: str, shape: Shape, versions: str, carried: frozenset[str])
     return read_sql("load/past.sql").format(
         **names,
         table=table,
-        versions=versions.format(**names, stage=f"pg_temp.stage_{table}"),
+        versions=versions.format(**names, stage=merge.stage_of(table)),
         version_values=", ".join(f"version.{name}" for name in values),
         stamps="run_id, known_from" if has_run else "known_from",
         stamp_values="version.run_id, version.known_from" if has_run else "version.known_from",

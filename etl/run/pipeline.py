@@ -30,10 +30,10 @@ from etl.run.prepare import RUN_SECONDS, Preparer, Verdict, prepare_ahead, rejec
 from etl.run.summary import Summary, Trouble
 from etl.transform import contract
 from etl.transform.declaration import FIRST_DAY, LAST_DAY
-from etl.transform.locations import ADDRESS, decode_states
+from etl.transform.locations import ADDRESS, address_of, decode_states
 
 LATEST, EVERYTHING, RANGE = "latest", "everything", "range"
-NATION_HISTORY = "us/daily.json"
+NATION_HISTORY = address_of("us")
 # A document with one of these outcomes is sound, so that the rejected ones of its days are overtaken.
 SOUND = (Outcome.LOADED, Outcome.UNCHANGED, Outcome.NOT_MODIFIED)
 # A document with one of these outcomes has a line in the log.

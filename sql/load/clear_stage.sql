@@ -4,11 +4,11 @@ do $$
 declare
     stage regclass;
 begin
-    foreach stage in array array[{stages}]::regclass[] loop
+    foreach stage in array %(stages)s::regclass[] loop
         if pg_relation_size(stage) > 64 * 1024 then
-            execute format('truncate %s', stage);
+            execute format('truncate %%s', stage);
         else
-            execute format('delete from %s', stage);
+            execute format('delete from %%s', stage);
         end if;
     end loop;
 end
