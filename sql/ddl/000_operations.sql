@@ -109,7 +109,7 @@ comment on column ops.document_load.closed_at is 'When a rejected document was s
 
 create table ops.report_digest (
     location_id smallint primary key,
-    digests bytea not null
+    digests bytea not null check (length(digests) % 20 = 0)
 );
 alter table ops.report_digest alter column digests set storage external;
 comment on table ops.report_digest is 'One row per location: digests of its reports as published, by which a load knows them again without comparing their rows. A report without a digest is compared.';
