@@ -370,7 +370,7 @@ def test_the_next_export_removes_what_a_killed_one_left_and_nothing_else(exporte
 
 def test_an_export_that_was_killed_between_the_two_folders_is_put_back(exported: Path, cli: Cli) -> None:
     work = exported.with_name(f".x.{config.PROGRAM}-killed")
-    work.mkdir()
+    (work / "new").mkdir(parents=True)
     exported.rename(work / "old")
     result = cli("export", str(exported), "--tables", "no_such_table")
     assert result.returncode == 2
