@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
 
 from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
@@ -179,7 +181,7 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError("--date goes without --from and --to")
     if options.first_day and options.last_day and options.first_day > options.last_day:
         raise UsageError(f"--from {options.first_day} is after --to {options.last_day}")
-    names = [field.name for field in fields(pipeline.LoadOptions)]
+    names = pipeline.LoadOptions.__struct_fields__
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
     ending.limit(options.wait + LONGEST_RUN_SECONDS)
     scope = f"load {wanted.kind} {wanted.locations}"
@@ -383,7 +385,7 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     folder = Path(options.directory)
     with _connected(options, environ) as conn:
         done = export.export(conn, folder, options.format, options.tables, options.views)
-    _print_result(options, asdict(done), *done.as_lines(), f"{done.format} -> {folder}")
+    _print_result(options, msgspec.to_builtins(done), *done.as_lines(), f"{done.format} -> {folder}")
     return ExitCode.OK
 
 
@@ -512,8 +514,7 @@ def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return psql.run(program, target, options.arguments, environ)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command: the function that adds its options, and the function that does it."""
 
     add_options: Callable[[Parser], None]

@@ -1,12 +1,11 @@
 """The checks of what is loaded, which `sql/checks/validate.sql` makes."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from etl.database.connection import Connection, read_sql, rows_of
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A check and its number of findings.
 
     A check of the kind `required` holds whatever the source publishes; an `advisory` one counts doubtful figures.

@@ -6,12 +6,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, BinaryIO, TypeVar
 
 import psycopg2
+from msgspec import Struct
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor, make_dsn, parse_dsn
 
 from etl import config
@@ -230,8 +230,7 @@ _RELEASE = f"""
 """  # noqa: S608 (of constants)
 
 
-@dataclass(frozen=True, slots=True)
-class LockHolder:
+class LockHolder(Struct, frozen=True):
     """The session that holds the run lock, and whether its role may load: the schema's owner and covid_loader may."""
 
     pid: int

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from etl.errors import ContractError, DocumentError, SourceError, as_usage_error
 from etl.extract.directory import DirectorySource
@@ -22,8 +22,7 @@ MANIFEST = ".mirror.json"
 CODE, DAY = re.compile("[A-Za-z]{2}"), re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Validators):
+class Entry(Validators, frozen=True):
     """A file in the manifest: the hash of its document, and the validators that came with it."""
 
     sha256: str = ""

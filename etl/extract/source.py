@@ -3,11 +3,11 @@
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from etl.errors import DocumentError, UsageError
 
@@ -26,8 +26,7 @@ DECODING_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NOT_ASKED = "not asked for, since the source cannot be reached"
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(Struct, frozen=True):
     """The version of a document that is known already, in the words of the server."""
 
     etag: str | None = None
@@ -49,8 +48,7 @@ class Validators:
 NOTHING_KNOWN = Validators()
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A complete document, gzip-compressed, as received where the source did that; `size` is that of its body."""
 
     compressed: bytes

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.database.connection import Connection, execute, fetch_all, is_in_transaction, read_sql, transaction
 from etl.errors import ContractError
@@ -25,8 +27,7 @@ from etl.transform.news import News
 LARGEST_WITHDRAWAL = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Struct, frozen=True):
     """A sound document: its bytes, the hash of its data, its news, what it shows, and its findings.
 
     `may_be_same` says that its data may be the data loaded last, written in another way.
@@ -40,8 +41,7 @@ class Payload:
     may_be_same: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """The row counts of a document that was loaded, and the drift in it."""
 
     merged: MergeCounts

@@ -5,8 +5,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from psycopg2 import sql
 
 from etl.config import command
@@ -21,8 +22,7 @@ from etl.transform.drift import Change, Observation
 MOST_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedChange:
+class RecordedChange(Struct, frozen=True):
     """A change as `sql/drift/list.sql` returns it; times are ISO text in UTC, None for what has not happened."""
 
     drift_id: int

@@ -1,7 +1,9 @@
 """The events of `ops.document_load`, and the contents of `ops.document` that they have brought."""
 
-from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, read_sql, rows_of
 from etl.extract.source import NOTHING_KNOWN, Received, Validators, take_in
@@ -11,8 +13,7 @@ REVISED = "revised"
 SOURCE_CHANGED = "source_changed"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """A row of `ops.document_load`: a content that became known, its origin, its run, and what became of it.
 
     It speaks of the days from `first_day` to `last_day` without `skipped_days`. `location_id` is None for
@@ -87,7 +88,7 @@ def record(conn: Connection, event: Event, changed_rows: int = 0) -> None:
             %(etag)s, %(last_modified)s, %(changed_rows)s
         )
         """,
-        vars(event) | asdict(event.validators) | {"changed_rows": changed_rows},
+        asdict(event) | asdict(event.validators) | {"changed_rows": changed_rows},
     )
 
 
@@ -111,8 +112,7 @@ def is_loaded_from(conn: Connection, source: str) -> bool:
 # --- stored documents ---
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredEvent(Event):
+class StoredEvent(Event, frozen=True, kw_only=True):
     """An event whose document can be read again: a row of `sql/replay/events.sql`."""
 
     document_load_id: int

@@ -1,9 +1,9 @@
 """The findings of `ops.finding`: each doubtful thing in what is loaded, once; it ends with a load without it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from datetime import date
 
+from msgspec.structs import asdict
 from psycopg2 import sql
 
 from etl.database.connection import Connection, execute, fetch_all, fetch_one, rows_of
@@ -62,7 +62,7 @@ def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Fi
 
     `shown` are the findings in the reports of the event's news, whose `days` are given; those of other reports stay.
     """
-    bound = vars(event) | {"is_whole": event.is_whole, "days": days}
+    bound = asdict(event) | {"is_whole": event.is_whole, "days": days}
     standing = {tuple(identity): finding_id for *identity, finding_id in fetch_all(conn, _STANDING, bound)}
     seen = {(finding.check, finding.measure, finding.report_date, finding.value): finding for finding in shown}
     if over := [standing[identity] for identity in standing.keys() - seen.keys() if _is_over(conn, event, *identity)]:
@@ -70,7 +70,7 @@ def observe(conn: Connection, event: Event, days: list[date], shown: Sequence[Fi
         execute(conn, end, (event.known_at, over))
     for identity, finding in seen.items():
         if identity not in standing:
-            execute(conn, _ADD, vars(event) | asdict(finding))
+            execute(conn, _ADD, asdict(event) | asdict(finding))
 
 
 def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: object) -> bool:
@@ -79,8 +79,7 @@ def _is_over(conn: Connection, event: Event, check: str, measure: str, *_: objec
     return check != VALUES_GONE or any(count for metric in metrics for count in _counts(conn, event, [metric], _LEFT))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFinding(Finding):
+class RecordedFinding(Finding, frozen=True, kw_only=True):
     """A finding with the code of its location."""
 
     location: str
@@ -100,7 +99,7 @@ def of_merge(conn: Connection, event: Event, merged: MergeCounts) -> list[Findin
     if not event.is_whole or event.change != REVISED:
         return []
     found = [*_values_gone(conn, event, merged)] or [*_mass_revision(merged)]
-    if found and fetch_all(conn, _LAST_RULES, vars(event)) != [(event.processing_key,)]:
+    if found and fetch_all(conn, _LAST_RULES, asdict(event)) != [(event.processing_key,)]:
         return []
     return found
 
@@ -140,4 +139,4 @@ def _counts(conn: Connection, event: Event, metrics: Sequence[Metric], query: st
     table = metrics[0].table
     counts = sql.SQL(", ").join(count_of(metric, metric.measure) for metric in metrics)
     names = {"table": sql.Identifier(table), "revision": sql.Identifier(f"{table}_revision")}
-    return fetch_one(conn, sql.SQL(query).format(counts=counts, **names), vars(event))
+    return fetch_one(conn, sql.SQL(query).format(counts=counts, **names), asdict(event))

@@ -6,10 +6,11 @@ names in it come from the declaration alone, and its values are bound.
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from psycopg2 import sql
 
 from etl.database.connection import Connection, execute, fetch_one, read_sql, statements
@@ -42,8 +43,7 @@ BOUND = {
 PAST_STAMPS = ("known_from", "known_to", "change", "changed_columns")
 
 
-@dataclass(slots=True)
-class RowCounts:
+class RowCounts(Struct):
     """What became of the rows of one table."""
 
     inserted: int = 0
@@ -53,8 +53,8 @@ class RowCounts:
 
     def add(self, other: "RowCounts") -> None:
         """Adds the counts of another document."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def total(self) -> int:
@@ -62,8 +62,7 @@ class RowCounts:
         return self.inserted + self.updated + self.withdrawn + self.unchanged
 
 
-@dataclass(frozen=True, slots=True)
-class MergeCounts:
+class MergeCounts(Struct, frozen=True):
     """Row counts by table, and how many rows were revised or withdrawn."""
 
     rows: dict[str, RowCounts]
@@ -131,7 +130,7 @@ def write(conn: Connection, event: Event, news: News) -> MergeCounts:
 def _copy(conn: Connection, event: Event, table: str, text: CopyText) -> None:
     """Copies rows of days that are not known straight into a table, with their location and their stamps."""
     if text.count:
-        stamps, values = _stamps(table), vars(event)
+        stamps, values = _stamps(table), asdict(event)
         begin, end = f"{event.location_id}\t", "".join(f"\t{values[bound]}" for bound in stamps.values())
         lines = begin + text.text.replace("\n", f"{end}\n{begin}") + end
         copy(conn, f"public.{table}", ("location_id", *text.columns, *stamps), lines)
@@ -143,7 +142,7 @@ def _merge(conn: Connection, event: Event, news: News, counts: Mapping[str, RowC
     The table of reports comes last: it is given every day on which another table changed.
     """
     values = ", ".join(f"%({name})s" for name in BOUND)
-    bound = vars(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
+    bound = asdict(event) | {"days": news.revised_days + news.gone_days, "changed_days": []}
     revisions, changed_days = 0, set[date]()
     for table in TABLES:
         if table == REPORT_TABLE:
@@ -164,7 +163,7 @@ def _detail_count(conn: Connection, event: Event, news: News) -> int:
             and report_date between %(first_day)s and %(last_day)s
             and report_date <> all(%(skipped_days)s::date[] || %(days)s::date[])
     """
-    return int(fetch_one(conn, query, vars(event) | {"days": news.days})[0])
+    return int(fetch_one(conn, query, asdict(event) | {"days": news.days})[0])
 
 
 def write_digests(conn: Connection, event: Event, news: News) -> None:

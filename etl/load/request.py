@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from etl.config import command
 from etl.database.connection import Connection, read_sql, rows_of
@@ -17,8 +18,7 @@ from etl.transform.locations import Location, address_of
 from etl.transform.news import Known, unpack
 
 
-@dataclass(frozen=True, slots=True)
-class LastLoad:
+class LastLoad(Struct, frozen=True):
     """The last load of any day of a document that is asked for: a row of `sql/load/last_loads.sql`.
 
     `is_no_news` says that a document with the same data has no news: the load was of the same address, under the same
@@ -37,8 +37,7 @@ class LastLoad:
     location_source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request for a history, or for the document of a single `day`, with the days wanted of it and its rules."""
 
     source: str
@@ -96,8 +95,7 @@ def load_command(source: str, locations: str, *flags: str) -> str:
     return command(shlex.join(["load", "--source", source, "--locations", locations.lower(), *flags]))
 
 
-@dataclass(frozen=True, slots=True)
-class PackedDays:
+class PackedDays(Struct, frozen=True):
     """The known days of a document that is asked for, and all digests of its location: a row of `known_days.sql`."""
 
     address: str

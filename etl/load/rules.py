@@ -5,9 +5,10 @@ By an alias, a published path stands for one that we read. By a tombstone, a rep
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from etl.config import command
 from etl.database.connection import Connection, execute, fetch_all, read_sql, rows_of, transaction
@@ -19,8 +20,7 @@ from etl.transform.drift import Alias
 from etl.transform.locations import Location
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(Struct, frozen=True):
     """A report that loads from `since` until `until` pass over; without a day, all reports of a location."""
 
     tombstone_id: int
@@ -54,8 +54,7 @@ class Tombstone:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class LocationRules:
+class LocationRules(Struct, frozen=True):
     """The rules for the documents of a location, and the `key` of these rules: other rules have another.
 
     `whole` is the tombstone of the whole location, if it has one.
@@ -67,8 +66,7 @@ class LocationRules:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """All rules of a database: aliases, the newest first, and tombstones, also those undone.
 
     The key of an alias is the kind of endpoint and the location's code, or None for all locations of the kind.

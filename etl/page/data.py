@@ -1,10 +1,11 @@
 """The data of the page and the pictures, read through the views of `mart` as of one moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from etl.config import command
 from etl.database.checks import Check, validate
@@ -16,8 +17,7 @@ PER_PEOPLE = 100_000
 REVISIONS_PER_MEASURE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """A column of `mart.rolling_7d` that has a curve.
 
     A count of new things is judged by its 7-day mean in `<column>_7d_mean`, a level by the published figure itself.
@@ -48,8 +48,7 @@ class Point(NamedTuple):
     figure: float
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """A measure of a location: a value and a mean per day from the location's first day on, None where unknown.
 
     A level has no means.
@@ -85,8 +84,7 @@ class Curve:
         return [Point(day, figure) for day, figure in zip(days, figures, strict=True) if figure is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A loaded location: the totals and the grade of its newest report, and its curves by column of the measure."""
 
     code: str
@@ -104,8 +102,7 @@ class Location:
         return None if figure is None or not self.population else figure * PER_PEOPLE / self.population
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A row of `mart.data_quality`: a figure, and the one that makes it doubtful; None was not published."""
 
     check: str
@@ -118,8 +115,7 @@ class Finding:
     grade: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One published count that became another, None where unpublished; `revised_numbers` counts all that did."""
 
     name: str
@@ -133,8 +129,7 @@ class Revision:
     revised_numbers: int
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """The reports that are loaded, the time of the first load, and the last run that loaded any."""
 
     reports: int
@@ -147,8 +142,7 @@ class Provenance:
     first_loaded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """All that the page and the pictures show; locations by code, the nation first if it is loaded."""
 
     provenance: Provenance

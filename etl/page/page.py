@@ -1,9 +1,10 @@
 """The page: one HTML file that holds its data, its script and its styles, and so needs no network."""
 
 import math
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from etl import __version__
 from etl.page import charts, quality, words

@@ -1,15 +1,15 @@
 """The findings of the checks, by check and by location."""
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.database.checks import Check
 from etl.page import words
 from etl.page.data import Contents, Finding
 
 
-@dataclass(frozen=True, slots=True)
-class CheckFindings:
+class CheckFindings(Struct, frozen=True):
     """A check with its findings, the newest day first; a check that only counts has none of them."""
 
     check: Check

@@ -11,9 +11,10 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from msgspec import Struct, field
 
 from etl import config
 from etl.database.connection import Connection, fetch_all, fetch_one, read_sql
@@ -54,8 +55,7 @@ _REMEMBER = """
 _NOTE_TOLD = """update ops.run set summary = summary || '{"told": true}' where run_id = %s returning run_id"""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """The end of a command, for those who are not there: its troubles, what to do, and the summary of a run."""
 
     exit_code: ExitCode

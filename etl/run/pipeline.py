@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.database import schema
 from etl.database.connection import Connection, transaction
@@ -46,8 +48,7 @@ def no_progress(_done: int, _total: int, _rows: int) -> None:
     """The progress of a caller that shows none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(Struct, frozen=True):
     """The options of `load`; `day` is a date or `latest`. The command has `past` on by default, unlike this class."""
 
     source: str = "auto"
@@ -144,8 +145,7 @@ def _settle(
     return replace(verdict, drift=drift)
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentStep:
+class DocumentStep(Struct, frozen=True):
     """The last step of each document: into the database, the summary and the log."""
 
     loader: Loader

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.errors import ContractError, DocumentError, ExitCode, Outcome, as_usage_error
 from etl.extract.source import Missing, NotModified, Received, Source
@@ -31,8 +33,7 @@ PATIENCE_SECONDS = 0.2
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The outcome of a document, with the reason and what it shows.
 
     `days` are those of a `ContractError`; `drift` holds the changes that were recorded of the document.
@@ -47,8 +48,7 @@ class Verdict:
     drift: Sequence[RecordedChange] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Preparer:
+class Preparer(Struct, frozen=True):
     """Prepares documents of a source; many threads use it at once.
 
     `today` is the newest day that a report can have, `deadline` a time of `time.monotonic()`.

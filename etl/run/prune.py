@@ -1,12 +1,11 @@
 """Drops stored bytes that are old, and says what a replay loses by that."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from etl.database.connection import Connection, fetch_all, read_sql, transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """The numbers of documents and bytes that were dropped, and the locations that can no longer be replayed.
 
     `lost` maps the code of such a location to the time before which a replay would lose its revisions.

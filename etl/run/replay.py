@@ -1,9 +1,11 @@
 """Replays stored documents: all of them to rebuild the star and its history, or the rejected ones to load them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.config import command
 from etl.database.connection import Connection, transaction
@@ -28,8 +30,7 @@ class _RefusedError(Exception):
     """A loaded document would be rejected now, so the replay is rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Replayed:
+class _Replayed(Struct, frozen=True):
     """The source of the last event of a location, and the digests of its reports by then.
 
     They are not written: the findings stay those of the loads, so that the next one has to judge every report.

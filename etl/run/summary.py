@@ -3,11 +3,11 @@
 import shlex
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from etl.config import command
 from etl.errors import SIGNALS, ExitCode, Outcome, first
@@ -20,8 +20,7 @@ from etl.transform.declaration import FIRST_DAY, LAST_DAY, TABLES
 MOST_SKIPPED_DAYS = 31
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """A document that failed, was rejected or is stale, and why; `date` is None for a history.
 
     `days` are those of the broken reports of a rejected document, none if all are broken; `drift` holds the changes
@@ -46,8 +45,7 @@ class Trouble:
         return {"location": self.location, "date": self.date, "reason": self.reason}
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """The deeds of a run, as `--json` prints and `ops.run` keeps them; `command` is `load` or a kind of replay.
 
     `drift` and `findings` are those that this run saw first. `broken_off` are the earlier runs that did not end.

@@ -1,7 +1,8 @@
 """The results of `check` in words, in JSON, and as an exit code."""
 
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from etl.database.checks import Check
 from etl.errors import ExitCode

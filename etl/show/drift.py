@@ -1,8 +1,9 @@
 """The list of `drift`: the changes in what the source publishes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from etl.load.drift_record import RecordedChange
 

@@ -10,13 +10,13 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from etl import __version__
 from etl.config import PROGRAM, require_packages
@@ -38,8 +38,7 @@ MEMORY_LIMIT = "256MB"
 _SHARED_TYPES = ("smallint", "integer", "bigint", "boolean", "date", "timestamp with time zone")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of an export, with its type and its comment in Postgres."""
 
     name: str
@@ -54,8 +53,7 @@ class Column:
         return self.type if self.type in _SHARED_TYPES else "varchar"
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A table or a view that can be exported; `query` reads its columns.
 
     The rows of a partitioned one are each of a location and a day, and Parquet has a folder of them per location.
@@ -75,8 +73,7 @@ class Relation:
         return self.name if self.is_partitioned else f"{self.name}.parquet"
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedTable:
+class ExportedTable(Struct, frozen=True):
     """A table or view in an export, and its file or folder there."""
 
     name: str
@@ -84,8 +81,7 @@ class ExportedTable:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
+class LastRun(Struct, frozen=True):
     """The run whose result an export shows; `ended_at` is ISO text in UTC."""
 
     run_id: int
@@ -98,8 +94,7 @@ class LastRun:
         return f"the last load was run {self.run_id} ({self.status}, {ended}), from {self.source}"
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """The contents of an export, which its manifest holds; `run` is None if nothing was ever loaded."""
 
     program: str
@@ -129,7 +124,7 @@ def export(
         written = [_write(conn, relation, partial, file_format) for relation in chosen]
         exported = _describe(conn, file_format, written)
         (partial / README).write_text(_readme(exported, chosen), encoding="utf-8")
-        (partial / MANIFEST).write_text(json.dumps(asdict(exported), indent=1) + "\n", encoding="utf-8")
+        (partial / MANIFEST).write_text(json.dumps(msgspec.to_builtins(exported), indent=1) + "\n", encoding="utf-8")
     return exported
 
 

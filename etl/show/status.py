@@ -1,11 +1,11 @@
 """The status of the warehouse: its contents, its last runs, and all that waits for a person."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from etl import __version__
 from etl.config import command
@@ -21,8 +21,7 @@ LAST_RUNS = 10
 MB = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """The warehouse as a whole.
 
     The last load from the source that went well and the newest report have their ages in days, None where there is
@@ -41,8 +40,7 @@ class Totals:
     schema_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """The reports of a location; a gap is the first and the last of the days that are missing in a row."""
 
     location: str
@@ -68,8 +66,7 @@ class Run(msgspec.Struct, frozen=True, rename={"first_day": "from", "last_day": 
     locations: str
 
 
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
+class FindingGroup(Struct, frozen=True):
     """The findings of a check on a measure in a location; the days are None where a finding is about all of them."""
 
     location: str
@@ -81,8 +78,7 @@ class FindingGroup:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The whole status; `runs` are the last ones, the newest first, and `lock` is the owner of the run lock."""
 
     totals: Totals

@@ -5,10 +5,11 @@ The bound of a measure is the highest share of a location's population in the pu
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 from etl.errors import ContractError
 from etl.transform.declaration import NATION, Metric, Shape
@@ -41,8 +42,7 @@ OTHER_POPULATION = 2
 HIGHEST_VALUE, VALUES_GONE = "highest value", "values gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A doubtful value in a document that loads; `measure` names its table and column, and the kind of test."""
 
     check: str

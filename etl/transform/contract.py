@@ -7,7 +7,6 @@ their old names, and names every difference at once: a new path loads, any other
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -33,8 +32,7 @@ EMPTY_HISTORY = "data: a history without a single report"
 MOST_VALUES, MOST_EXPLAINED, UNCOUNTED_SIZE = 800_000, 400_000, 3 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """The document that was asked for, one location's history or its single `day`, and the rules of the database.
 
     An alias counts in a report without the path that it stands for; reports of `skipped_days` are passed over.
@@ -47,8 +45,7 @@ class Expected:
     skipped_days: frozenset[date] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A decoded document; its reports are records with the published structure, in the published order.
 
     `same_days` are the days of the known reports, which are not decoded again. `digests` are the digests of the

@@ -6,10 +6,11 @@ metric is a line here and its columns in `sql/ddl/`.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Literal
+
+from msgspec import Struct
 
 # The version of the rules that are code, not declared below. `tests/unit/test_rules_version.py` fails if the outcome
 # of a document changes and this number does not.
@@ -37,8 +38,7 @@ _NO_AVERAGE = _ALL[:3]
 _NOTHING: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One published number of a report, with its path there, and the table and columns that it feeds.
 
     A kind of test is a row of `test_dimension`; the path of its metric names its test type, unit and result.
@@ -64,8 +64,7 @@ class Metric:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One descriptive value of a report, with its path there, and its column in `cases_dimension`."""
 
     path: str
@@ -74,8 +73,7 @@ class Attribute:
     nullable: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shape:
+class Shape(Struct, frozen=True, eq=False):
     """The values in a report of one kind of endpoint, the nation's or the states'."""
 
     name: str

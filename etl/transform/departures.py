@@ -5,7 +5,6 @@ A new path loads, and is drift. Every other difference breaks the document; the 
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from itertools import islice
@@ -52,8 +51,7 @@ class DepartureError(ContractError):
         self.changes = changes
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A place where a document departs from its type.
 
     A difference without a `problem` does not keep the document from loading. One without a `change` is a mere value,

@@ -6,9 +6,10 @@ nation's reports hold less than the states'; `ops.drift` remembers which changes
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from etl.transform.records import FieldDefinition
 
@@ -21,8 +22,7 @@ UNREADABLE = "definitions unreadable"
 DATA = "data."
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One thing that has changed; a document with a `breaking` change cannot load.
 
     In a change of shape `path` begins with `data.` or `meta.`, and `before` and `after` are types, or the paths of a
@@ -43,16 +43,14 @@ class Change:
         return f"{self.change}: {self.path}" + (f", {word} {self.after}" if self.after else "") + was
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """A `published` path that stands for the `path` that we read; None if nothing is published any more."""
 
     path: str
     published: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """The drift and the definitions that a document shows; a rejected document shows only its drift."""
 
     endpoint_kind: str

@@ -1,6 +1,5 @@
 """Locations: their codes, kinds and addresses, and the metadata that `states.json` publishes of them."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
@@ -14,8 +13,7 @@ from etl.transform.records import MAX_BIGINT, Name, Text, read
 ADDRESS = "states.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """The part of a row of `location_dimension` that a load needs."""
 
     location_id: int

@@ -3,9 +3,11 @@
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.transform.declaration import Shape
 from etl.transform.rows import CopyText, copy_texts
@@ -16,8 +18,7 @@ DIGEST_SIZE = 16
 _DAY, _DAY_AND_DIGEST, _DAY_ZERO = struct.Struct(">i"), struct.Struct(f">i{DIGEST_SIZE}s"), date(2000, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The known days among those that a document speaks of, and the digests of its location's reports.
 
     A digest covers the `key` of the rules: under other rules a report may become other rows, so no digest matches.
@@ -61,8 +62,7 @@ def pack(digests: Mapping[date, bytes]) -> bytes:
     return b"".join([_DAY_AND_DIGEST.pack((day - _DAY_ZERO).days, digests[day]) for day in sorted(digests)])
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """The news of a document: the rows of reports of new days (`added`) and of known days (`revised`), by table.
 
     `gone_days` are known days that the document is silent about. `same_days` are the days of known reports, which are

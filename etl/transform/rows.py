@@ -1,10 +1,11 @@
 """Flattens the records of a document into rows for each table of the star, and renders the rows for COPY."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 from etl.transform.declaration import (
     CALCULATED,
@@ -23,8 +24,7 @@ Rows = dict[str, list[Row]]
 _NOT_PUBLISHED: Row = (None,) * (1 + len(CALCULATED))
 
 
-@dataclass(frozen=True, slots=True)
-class CopyText:
+class CopyText(Struct, frozen=True):
     """The rows for one table in COPY's text format, in which `None` is null."""
 
     columns: tuple[str, ...]

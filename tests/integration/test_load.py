@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from etl.config import SNAPSHOT
 from etl.database.connection import Connection, fetch_all, transaction

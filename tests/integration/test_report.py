@@ -5,13 +5,13 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etl import config
 from etl.database import connection as database

@@ -1,11 +1,11 @@
 import re
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dateutil.tz import gettz
+from msgspec.structs import replace
 
 from etl.cli import commands as cli
 from etl.cli import options

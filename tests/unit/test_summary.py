@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etl.errors import ExitCode, Outcome
 from etl.extract.source import NOT_ASKED
