@@ -8,10 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
@@ -385,7 +382,7 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     folder = Path(options.directory)
     with _connected(options, environ) as conn:
         done = export.export(conn, folder, options.format, options.tables, options.views)
-    _print_result(options, msgspec.to_builtins(done), *done.as_lines(), f"{done.format} -> {folder}")
+    _print_result(options, done.as_json(), *done.as_lines(), f"{done.format} -> {folder}")
     return ExitCode.OK
 
 
@@ -514,7 +511,7 @@ def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return psql.run(program, target, options.arguments, environ)
 
 
-class Command(Struct, frozen=True):
+class Command(NamedTuple):
     """A command: the function that adds its options, and the function that does it."""
 
     add_options: Callable[[Parser], None]

@@ -104,6 +104,10 @@ class Exported(Struct, frozen=True):
     run: LastRun | None
     tables: list[ExportedTable]
 
+    def as_json(self) -> dict[str, Any]:
+        """The manifest, which `export --json` prints, too."""
+        return dict(msgspec.to_builtins(self))
+
     def as_lines(self) -> list[str]:
         """The rows per table, for people."""
         return [f"{table.path:<32}{table.rows:>9} rows" for table in self.tables]
@@ -124,7 +128,7 @@ def export(
         written = [_write(conn, relation, partial, file_format) for relation in chosen]
         exported = _describe(conn, file_format, written)
         (partial / README).write_text(_readme(exported, chosen), encoding="utf-8")
-        (partial / MANIFEST).write_text(json.dumps(msgspec.to_builtins(exported), indent=1) + "\n", encoding="utf-8")
+        (partial / MANIFEST).write_text(json.dumps(exported.as_json(), indent=1) + "\n", encoding="utf-8")
     return exported
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from dateutil.tz import gettz
-from msgspec.structs import replace
 
 from etl.cli import commands as cli
 from etl.cli import options
@@ -70,7 +69,7 @@ def test_a_first_argument_that_is_no_command_implies_load(monkeypatch: pytest.Mo
         seen.append(parsed)
         return 0
 
-    monkeypatch.setitem(cli.COMMANDS, "load", replace(cli.COMMANDS["load"], run=remember))
+    monkeypatch.setitem(cli.COMMANDS, "load", cli.COMMANDS["load"]._replace(run=remember))
     assert cli.main(["--date", "2021-01-02"]) == 0
     assert cli.main([]) == 0
     assert [parsed.day for parsed in seen] == [date(2021, 1, 2), None]
@@ -163,7 +162,7 @@ def test_an_unexpected_error_exits_1_with_a_traceback_in_the_log(
     def fail(*_: object) -> int:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setitem(cli.COMMANDS, "status", replace(cli.COMMANDS["status"], run=fail))
+    monkeypatch.setitem(cli.COMMANDS, "status", cli.COMMANDS["status"]._replace(run=fail))
     assert cli.main(["status"]) == 1
     shown = capsys.readouterr().err
     assert "unexpected error; this is a bug, please report it" in shown
