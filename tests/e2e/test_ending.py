@@ -68,7 +68,7 @@ def test_a_fatal_error_ends_the_process_while_a_request_hangs(command: Command, 
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     assert time.monotonic() - ended < 5, (out, err)
-    assert process.returncode in (6, 143)
+    assert process.returncode in (6, 143), err
 
 
 @pytest.mark.parametrize(
