@@ -123,8 +123,12 @@ def statements(conn: Connection) -> Iterator[cursor]:
     try:
         with conn.cursor() as opened:
             yield opened
-    except psycopg2.Error as error:
-        raise _own_error(conn, error) from error
+    except (psycopg2.Error, SystemError) as error:
+        # psycopg2 runs Python while its error for a lost connection is set, which becomes the cause of another then.
+        own = error if isinstance(error, psycopg2.Error) else error.__cause__
+        if not isinstance(own, psycopg2.Error):
+            raise
+        raise _own_error(conn, own) from error
 
 
 def execute(conn: Connection, query: Any, parameters: Any = None) -> int:
