@@ -98,12 +98,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    try:
-        while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
-            frame = frame.f_back
-    except SystemError:
-        # psycopg2 calls Python while it sets an error of its own; the first call in a handler fails then.
-        return False
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
     return frame is not None
 
 

@@ -91,6 +91,13 @@ def test_a_run_waits_for_the_lock_as_long_as_it_is_told(conn: Connection, dsn: s
     thread.join()
 
 
+def test_a_lost_connection_that_psycopg2_shows_as_a_system_error_is_one(conn: Connection) -> None:
+    with pytest.raises(SystemError, match="another"), database.statements(conn):
+        raise SystemError("another")
+    with pytest.raises(DatabaseError), database.statements(conn):
+        raise SystemError("decode returned a result with an exception set") from psycopg2.OperationalError("lost")
+
+
 # --- one clear line for each trouble ---
 
 
