@@ -103,7 +103,7 @@ class Location(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """A row of `mart.data_quality`: a figure, and the one that makes it doubtful; None was not published."""
+    """A row of `mart.data_quality`: a figure, and the one that makes it doubtful; each None if not published."""
 
     check: str
     code: str
@@ -116,7 +116,7 @@ class Finding(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True):
-    """One published count that became another, None where unpublished; `revised_numbers` counts all that did."""
+    """A change of one published count, None where it was not published; `revised_numbers` counts all changes."""
 
     name: str
     report_date: date
@@ -180,7 +180,7 @@ def read(conn: Connection) -> Contents:
 
 
 def _location(**row: Any) -> Location:
-    """A location from a row of `locations.sql`, which has a column for a measure's values, and one for its means."""
+    """A location from a row of `locations.sql`, with a column for each measure's values, and one for its means."""
     curves = {
         measure.column: Curve(row["first_day"], row.pop(measure.column), row.pop(f"{measure.column}_7d_mean", None))
         for measure in MEASURES

@@ -1,6 +1,6 @@
 -- How do the figures of California that are believed now differ from those of its first load?
 -- Any instant may stand in place of the first load's, for example now() - interval '30 days'.
--- A database that was loaded once from the snapshot has no revisions, and so no rows here.
+-- A database that was loaded once has no rows here: nothing has changed since its first load.
 
 with
 place as (

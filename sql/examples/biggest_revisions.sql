@@ -1,6 +1,6 @@
 -- Which numbers of cases and deaths were revised the most?
--- A database that was loaded once from the snapshot has none. The kind says whether the source revised a number or withdrew
--- the day (no new value), or whether another source than before was loaded (source_changed).
+-- The shipped past has revisions; a database that was loaded once, and without it, has none. The kind says whether the
+-- source revised a number or withdrew the day (no new value), or whether another source was loaded (source_changed).
 
 select
     location_code,

@@ -1,5 +1,5 @@
--- The biggest revisions of each published count, the largest first, and how many numbers were revised in all.
--- The shares, changes and averages that the source calculated follow from the counts and are left out.
+-- The biggest revisions of each published count, the largest first, and the number of revisions in all. The counts by
+-- kind of test are left out; so are the shares, changes and averages that the source calculated from the counts.
 with revision as (
     select
         location_code,

@@ -363,8 +363,8 @@ def test_revisions_are_listed_by_size(warehouse: Warehouse) -> None:
     ]
     assert {revision.revised_numbers for revision in report.revisions} == {12}
     text = " ".join(" ".join(Texts(page.render(report, NOON)).texts).split())
-    assert "12 published counts were changed" in text
-    assert f"on {words.day(first)} at the earliest" in text
+    assert "12 changes of published counts" in text
+    assert f"first load on {words.day(first)}, and earlier ones if the shipped past was loaded" in text
     assert 'href="#revisions"' in page.render(report, NOON)
     assert "total cases California Jan 12, 2021 120 132 12" in text
 
