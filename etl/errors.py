@@ -1,4 +1,4 @@
-"""Exit codes, outcomes, the one mapping from an error or an outcome to a code, and the text of messages."""
+"""Exit codes, the outcomes of documents, the one mapping from an error to a code, and the text of messages."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ class Outcome(StrEnum):
 
 
 def first(codes: Iterable[ExitCode]) -> ExitCode:
-    """The exit code that stands for several."""
+    """The exit code that counts where several apply; `OK` where there is none."""
     return min(codes, key=list(ExitCode).index, default=ExitCode.OK)
 
 
@@ -79,7 +79,7 @@ def printable(text: str) -> str:
 
 
 def shown(spec: str) -> str:
-    """An address as given, or only its scheme where a user, a query or a fragment may hold a secret."""
+    """A word of the command line as given, or only its scheme where it may hold a secret, such as a password."""
     return re.sub(r"^(\w+://)?.*[@?#=].*", r"\1...", spec, flags=re.DOTALL)
 
 
@@ -137,7 +137,7 @@ class DatabaseError(EtlError):
 
 
 class BlockedError(EtlError):
-    """Another session's lock stopped a statement; `holders` names the sessions with locks, once they are known."""
+    """A lock, a timeout or a cancel stopped a statement; `holders` names the sessions with locks, once known."""
 
     exit_code = ExitCode.DATABASE
     holders = ""

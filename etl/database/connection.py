@@ -24,7 +24,7 @@ T = TypeVar("T")
 SQL = config.ROOT / "sql"
 # The number of this program's advisory lock: the first and the last day of the series.
 RUN_LOCK = 2020011320210307
-# The watchdog ends a load after an hour of asking, and five minutes for the last requests and statements.
+# A load asks for an hour at most. The watchdog leaves it five more minutes, for its last requests and statements.
 LONGEST_RUN_SECONDS = 3900
 APPLICATION = "covid-etl"
 CONNECT_SECONDS = 10
@@ -124,7 +124,8 @@ def statements(conn: Connection) -> Iterator[cursor]:
         with conn.cursor() as opened:
             yield opened
     except (psycopg2.Error, SystemError) as error:
-        # psycopg2 runs Python while its error for a lost connection is set, which becomes the cause of another then.
+        # Where psycopg2 runs Python code while its error for a lost connection is set, Python raises a SystemError,
+        # whose cause is that error.
         own = error if isinstance(error, psycopg2.Error) else error.__cause__
         if not isinstance(own, psycopg2.Error):
             raise
@@ -168,7 +169,7 @@ def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
     """A transaction, or a savepoint within another one; rolled back on an error, or if asked to."""
     is_nested = is_in_transaction(conn)
     commit, undo = ("release nested", "rollback to nested; release nested") if is_nested else ("commit", "rollback")
-    # A signal may come at any moment, so that nothing may happen outside the block that undoes it.
+    # A signal may come at any moment, so even the beginning is inside the block that undoes it.
     try:
         begin = "savepoint nested" if is_nested else "begin"
         if conn.lock_pid and not is_nested:
@@ -188,9 +189,9 @@ def transaction(conn: Connection, *, rollback: bool = False) -> Iterator[None]:
 
 
 def _require_lock(conn: Connection, begin: str) -> None:
-    """Begins a transaction; raises `UsageError` unless its session holds the run lock still.
+    """Begins a transaction; raises `UsageError` unless its session still holds the run lock.
 
-    Behind a pooler that gives each transaction another session, it does not, and two runs could write at once.
+    A pooler may give each transaction another session, which does not hold it: two runs could write at once.
     """
     if not fetch_one(conn, f"{begin}; select {_IS_HELD_HERE}")[0]:
         raise UsageError(
@@ -220,8 +221,8 @@ _IS_LOCK = f"""
     locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = {RUN_LOCK}
 """
 _IS_HELD_HERE = f"exists (select from pg_locks where pid = pg_backend_pid() and {_IS_LOCK})"
-# The lock counts how often one session takes it, so that a pooler could give it to two runs. The name of the session
-# says since when it has the lock.
+# A session may take the lock twice, and a pooler may give one session to two runs, so a session that has the lock is
+# refused. The name of the session says since when it has the lock.
 _TAKE = f"""
     select pg_backend_pid(), set_config('application_name', to_char(clock_timestamp(), %s), false)
     where case when {_IS_HELD_HERE} then false else pg_try_advisory_lock({RUN_LOCK}) end
@@ -345,7 +346,7 @@ def holders(conn: Connection, relations: str, harmless: list[str]) -> str:
 
 def _connection_error(database: config.Database, error: psycopg2.Error) -> EtlError:
     """The error for a connection that was not made: a retry helps unless the server or this machine refuses it."""
-    # The name of a host may hold any word.
+    # Names stand in quotes, and may hold any of the words that are looked for.
     words = re.sub('"[^"]*"', '""', str(error))
     is_answered = _ANSWER.search(words)
     reason = "; ".join(line.strip() for line in _ANSWER.split(str(error))[-1].splitlines() if line.strip())
@@ -370,7 +371,7 @@ def _own_error(conn: Connection, error: psycopg2.Error) -> EtlError:
         known = {"user": conn.info.user, "database": conn.info.dbname, "init_db": command("init-db")}
         return UsageError(f"{message}: {advice.format_map(known)}")
     if state in ("55P03", "40P01", "40001", "57014"):
-        blocked = BlockedError(f"another session stopped the statement ({state}): {message}")
+        blocked = BlockedError(f"the statement was stopped ({state}): {message}")
         blocked.holders = "" if is_in_transaction(conn) else holders(conn, _TABLES, _HARMLESS)
         return blocked
     return StatementError(f"the database refused a statement ({state}): {message}")

@@ -122,7 +122,7 @@ def _remake_views(conn: Connection, views: str, checksum: str) -> bool:
             "in_the_way": ", ".join(name for name, _ in hanging),
             "put_back": " ".join(statement for _, statement in hanging),
         }
-    log.warning("views not made again: they stay as they were, and the load goes on", extra=fields)
+    log.warning("views not made again: they stay as they were, and the command goes on", extra=fields)
     return False
 
 
