@@ -13,13 +13,13 @@ from etl.ending import leave, watch_signals
 
 
 def _run() -> int:
-    """Runs the command; its modules are imported only now, so that a signal meanwhile ends them in order, too."""
+    """Runs the command; imports its modules only here, so that a signal during the imports is watched, too."""
     from etl.cli.commands import main
 
     try:
         return main(sys.argv[1:])
     except SystemExit as end:
-        # The parser ends so after --help and --version.
+        # argparse ends the process this way after --help and --version.
         return int(end.code or 0)
 
 

@@ -1,4 +1,4 @@
-"""The places of the program and its data, the settings of the environment, and the extra packages."""
+"""The places of the program and its data, the settings in the environment, and the check for optional packages."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Database:
 def configured_database(url: str | None, environ: Mapping[str, str]) -> Database | None:
     """The configured database, or None where nothing is configured and the embedded server serves.
 
-    Raises `UsageError` for an empty URL, as a script gives it whose own variable is not set.
+    Raises `UsageError` for an empty URL: a script passes one when its own variable is not set.
     """
     if url is not None and not url.strip():
         raise UsageError("--database-url is empty: give it a URL, or leave it out")
@@ -48,6 +48,7 @@ def api_url(environ: Mapping[str, str]) -> str:
     return (environ.get("COVID_ETL_API_URL") or API_URL).rstrip("/")
 
 
+# `expanduser` raises RuntimeError for an account without a home.
 @as_usage_error(
     "there is no folder for the embedded server", "set COVID_ETL_HOME to one, or DATABASE_URL", RuntimeError
 )

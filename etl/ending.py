@@ -1,7 +1,7 @@
-"""The end of the process: after its last word, by a signal, or by force where neither gets through.
+"""The end of the process: after its last output, by a signal, or by force where it hangs.
 
-A signal raises `Interrupted` in the main thread. A library there may never return, as with a frozen database server,
-or may swallow the exception, so a thread of its own ends the process a few seconds later.
+A signal raises `Interrupted` in the main thread. A library may swallow the exception, or may never return, as when
+the database server is frozen; so a second thread ends the process a few seconds later.
 """
 
 import os
@@ -20,24 +20,25 @@ from etl.errors import ExitCode, Interrupted, exit_code_of
 from etl.logs import log
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-# The process ends at most this long after a signal: first in order, then by force.
+# After a signal the process may take the first time to end in order, and then the second to clean up before it is
+# ended by force. A signal during an import is sent again after the third.
 ORDERLY_SECONDS, FORCED_SECONDS, IMPORT_SECONDS = 4, 1, 0.02
 
 _when_forced: list[Callable[[], None]] = []
 
 
 def watch_signals() -> None:
-    """Takes over the signals, and the standard streams that are closed; only the main thread may call it."""
+    """Takes over the signals, and opens the standard streams that are closed; only the main thread may call it."""
     for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
         if getattr(sys, name) is None:
-            # Otherwise the next file or connection gets the number, and with it what is meant for the stream.
+            # Otherwise the next file or connection that is opened gets the stream's number, and so its text.
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (open to the end)
     sys.excepthook = _end_uncaught
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in SIGNALS:
-        # Who starts a command by nohup, or in the background, wants it to ignore some.
+        # nohup, or a shell that starts a command in the background, has it ignore some signals.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     threading.Thread(target=_end_after_signal, args=(reader,), daemon=True).start()
@@ -55,6 +56,7 @@ def leave_signals_to_child() -> None:
     """Lets a child process handle Ctrl-C and a closed terminal, and lives on to clean up after it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A child inherits ignored signals. psql handles Ctrl-C itself, but not a closed terminal, which has to end it.
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
@@ -77,7 +79,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _end_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> NoReturn:
-    """Ends the process by a signal that came before or after the command's own handling of errors."""
+    """Ends the process after an error, mostly a signal, outside the command's own handling of errors."""
     if isinstance(error, Interrupted):
         logs.configure(logs.format_asked_for(sys.argv[1:], os.environ))
         log.error("command failed", extra={"exit_code": int(error.exit_code), "reason": str(error)})
@@ -88,7 +90,7 @@ def _end_uncaught(kind: type[BaseException], error: BaseException, traceback: Tr
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if _is_importing(frame):
-        # An import wraps or swallows exceptions in places, and is over soon.
+        # An import may wrap or swallow the exception, and is over soon: the signal is sent again.
         threading.Timer(IMPORT_SECONDS, os.kill, (os.getpid(), number)).start()
         return
     # A second signal must not cut off the orderly end that the first one began.
@@ -115,7 +117,7 @@ def _end_by_force(code: ExitCode, reason: str) -> NoReturn:
         for clean_up in _when_forced:
             clean_up()
 
-    # The log may be as stuck as the command, so its line is written in a thread that nobody waits for.
+    # The log may hang like the command, so a thread of its own writes the last line, and has a second for it.
     last_words = threading.Thread(target=say_and_clean_up, daemon=True)
     last_words.start()
     last_words.join(FORCED_SECONDS)

@@ -12,7 +12,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with locked(path.parent):
-        # Neither half a file of a killed process nor a link that leads elsewhere is written to.
+        # A killed process may have left half a file here, and somebody a link that leads elsewhere.
         partial.unlink(missing_ok=True)
         try:
             with partial.open("xb") as file:

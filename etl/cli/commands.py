@@ -96,7 +96,7 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
 
 
 def _print(*lines: str) -> None:
-    """Prints a result, whose lines stay one each; that its reader (head, less) has left is no error."""
+    """Prints the lines of a result, each on one line; it is no error that the reader (head, less) has left."""
     try:
         print("\n".join(map(printable, lines)), flush=True)
     except BrokenPipeError:
@@ -155,7 +155,7 @@ def _load_options(parser: Parser) -> None:
     parser.option("--source", f"{text} (default: auto)", metavar="S", default="auto")
     parser.switch("--dry-run", "do everything and roll it back; needs a schema")
     parser.switch("--force", "load also what is unchanged or stale")
-    text = "leave out the shipped past, published before the first load; a later load with --force brings it"
+    text = "leave out the shipped past: what was published before the first load; --force brings it later"
     parser.option("--no-past", text, action="store_false", dest="past")
     parser.switch("--allow-withdrawals", "accept a history that lacks more than a tenth of the known days")
     parser.shared("--jobs", "--wait", "--json", "--no-progress")
@@ -438,14 +438,14 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         with _connected(options, environ) as conn:
             _print(*status.as_metrics(conn))
         return ExitCode.OK
-    # Without --max-age-days nobody is told but whoever asks.
+    # Only --max-age-days sends alerts: without it the command just answers whoever asks.
     watch = alerts.Watch(environ if options.max_age_days else {}, alerts.STALENESS, alerts.OLD_SERIES)
     with _connected(options, environ, watch) as conn:
         found = status.read(conn)
         stale = status.staleness(found.totals, options.max_age_days) if options.max_age_days else None
         since = found.totals.days_since_success
         if stale and since is not None and since <= options.max_age_days:
-            # The newest report is old, which no load ends.
+            # The load went well, but the newest report is old: that trouble has the other scope.
             watch.scopes.reverse()
         last = next((run for run in found.runs if run.command == "load"), None)
         load = load_command(last.source, last.locations) if last else config.command("load")

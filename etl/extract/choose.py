@@ -15,7 +15,7 @@ from etl.logs import log
 
 # The words that --source takes besides addresses and folders.
 AUTO, API, SNAPSHOT = "auto", "api", "snapshot"
-# A small document of the series' last day.
+# A small document of the series' last day, and the limits to connect and for the whole request.
 PROBE_ADDRESS = "us/daily/2021-03-07.json"
 PROBE_SECONDS = (3.0, 5.0)
 
@@ -52,7 +52,7 @@ def open_source(spec: str, environ: Mapping[str, str], jobs: int) -> Source:
 
 
 def resolve_auto(environ: Mapping[str, str], *, loaded_from_api: bool) -> str | None:
-    """`api`; where that is gone, `snapshot`, or None for nothing where the database was loaded from the API."""
+    """`api` if it answers or is busy; else `snapshot`, or None, to read nothing, if the data is from the API."""
     api = config.api_url(environ)
     problem = _probe(api)
     if not problem:

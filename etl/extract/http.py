@@ -1,7 +1,7 @@
 """A source over HTTP, the API or a copy of it, and the requests of the program.
 
-`requests` limits the time between two bytes, and reads the body of a redirect to its end: a server that sends a byte
-now and then, or bytes without end, would never let it go.
+`requests` limits only the time between two bytes, and reads the body of a redirect to its end: a server that sends a
+byte now and then, or bytes without end, would hold it for ever.
 """
 
 import http.client
@@ -42,15 +42,15 @@ USER_AGENT = f"{config.PROGRAM}/{__version__} (+https://covidtracking.com/data/a
 # certificate file that is missing here raises a plain OSError, which a person has to mend.
 REQUEST_ERRORS = (requests.RequestException, HTTPError, http.client.HTTPException, ValueError)
 
-# The program logs each try of a request itself; urllib3 logs malformed headers with a traceback, and goes on.
+# The program logs what fails itself; urllib3 would log malformed headers with a traceback, and go on.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
     """The result of a call, or what it raises; after so many seconds `TimeoutError`, and its thread is left behind.
 
-    Nothing else ends every request in time: the search for the address of a host knows no limit, and a server may
-    send one byte after the other.
+    No other way ends every request in time: the look-up of a host's address has no limit, and a server may send one
+    byte now and then.
     """
     future: Future[T] = Future()
 
@@ -136,7 +136,10 @@ class Patience:
                 self._lost = 0.0 if is_answered else self._lost + time.monotonic() - started
 
     def wait(self, seconds: float) -> bool:
-        """Waits before another attempt, if in all of the run so much waiting is left; threads may wait together."""
+        """Waits before another attempt; returns False instead if the run has waited or lost too much.
+
+        A time in which several threads wait counts once.
+        """
         now = time.monotonic()
         with self._lock:
             until = max(self._waiting_until, now + seconds)
@@ -198,7 +201,7 @@ class HttpSource:
     def _get(self, address: str, known: Validators, deadline: float) -> Received:
         """The answer; nobody waits for it after the deadline, a time of `time.monotonic()`."""
         url = f"{self._base}/{address}{self._query}"
-        # A request that nobody waits for ends with the silence of the server, too.
+        # A thread that was left behind ends when its server has been silent for so long.
         seconds = (self._seconds[0], sum(self._seconds))
         try:
             with self._session.ask(url, seconds, known.headers) as response:

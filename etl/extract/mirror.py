@@ -1,4 +1,4 @@
-"""Saves the API as files in its own layout, each compressed as received: usable later as `--source DIR`."""
+"""Saves the API as gzip files in its own layout, usable later as `--source DIR`."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ class Entry(Validators, frozen=True):
 
 
 class _Document(msgspec.Struct):
-    """The part by which a document of the API is known: a page of maintenance takes the place of no good copy."""
+    """The part by which a document of the API is known, so that a page of maintenance replaces no good copy."""
 
     data: msgspec.Raw
 
@@ -51,7 +51,7 @@ class Mirror:
     def update(self, *, single_days: bool) -> None:
         """Saves the metadata, all histories, and on request every single day that the histories hold.
 
-        Raises `SourceError` if `states.json`, which names the states, cannot be had.
+        Raises `SourceError` if `states.json`, which names the states, cannot be had and is not saved either.
         """
         try:
             with ThreadPoolExecutor(self.jobs) as executor:

@@ -19,7 +19,7 @@ LARGEST_KEPT = 4 * 2**20
 PART = 64 * 1024
 # Gzip data is read in pieces of so many bytes, each of which becomes at most a thousand times as large.
 PIECE = 4096
-# zlib's word for gzip data, where it would expect a form of its own.
+# The `wbits` by which zlib expects gzip data, and not its own format.
 GZIP = 31
 # msgspec raises these for bytes that are no JSON, or JSON of another shape.
 DECODING_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -49,7 +49,10 @@ NOTHING_KNOWN = Validators()
 
 
 class Received(Struct, frozen=True):
-    """A complete document, gzip-compressed, as received where the source did that; `size` is that of its body."""
+    """A complete document as gzip data: as received if the source compressed it, else compressed here.
+
+    `size` counts the bytes of its body, and `kept` is the body itself unless it is large.
+    """
 
     compressed: bytes
     sha256: str
@@ -59,7 +62,7 @@ class Received(Struct, frozen=True):
 
     @property
     def body(self) -> bytes:
-        """The document itself, which is decompressed anew where it is large."""
+        """The document itself, which is decompressed at each call where it is large."""
         return b"".join(gunzip([self.compressed])) if self.kept is None else self.kept
 
 
@@ -104,7 +107,7 @@ def without_password(url: str) -> str:
 
 
 def gunzip(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The data of one or more gzip members, however these are cut into parts, in a time that grows with them.
+    """The data of one or more gzip members, however these are cut into parts; the time is linear in their size.
 
     Raises `TransientError` if they are damaged, or if the last one lacks its end.
     """

@@ -5,8 +5,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const DAY = 86_400_000;
 const START = Date.parse(data.first_day);
 const PER_PEOPLE = 100_000;
-// The nation has a rate on days on which places with this share of the people report; and a map names the highest and the
-// lowest of so many places or more.
+// The nation has a rate on a day if places with this share of the people report. The map names the highest and the
+// lowest place if at least so many have a figure.
 const ENOUGH_PEOPLE = 0.95;
 const ENOUGH_PLACES = 10;
 const nation = data.locations[data.nation];
@@ -39,7 +39,7 @@ function number(value, decimals) {
   return value.toLocaleString("en-US", options).replace("-", "−");
 }
 
-/** A value and, unless the measure is a level, its mean: parts of a sentence, the first of them the value. */
+/** Parts of a sentence: a value and, unless the measure is a level, its mean. */
 function inFigures(measure, value, figure) {
   if (value === null) return ["not published"];
   const published = `${number(value)} ${measure.unit.replace(" a day", "")}`;
@@ -82,7 +82,7 @@ function fillWhenOpened(details, make) {
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** The link next to one in a direction: of those in line with it the nearest, else the nearest of the others. */
+/** The link that an arrow key leads to: the nearest in line with `link`, else the nearest of the others. */
 function neighbor(links, link, [right, down]) {
   const place = (each) => { const box = each.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2, box.width, box.height]; };
   const [x, y, width, height] = place(link);
@@ -112,7 +112,7 @@ function rove(links) {
 
 const views = new WeakMap();
 
-/** Draws a chart of rows into an element, whose own label speaks for it, in the place of its last; resolves to its view. */
+/** Draws a chart in the place of the last one, hidden from screen readers, and resolves to its view. */
 async function draw(name, container, rows, signals = {}) {
   const chart = data.charts[name];
   const filled = {
@@ -121,7 +121,7 @@ async function draw(name, container, rows, signals = {}) {
     data: chart.data.map((set) => (set.name === "days" ? { ...set, values: rows } : set)),
     signals: chart.signals.map((signal) => (signal.name in signals ? { ...signal, value: signals[signal.name] } : signal)),
   };
-  // Errors only: it is no trouble that no day is pointed at yet.
+  // Errors only: Vega would warn that no day is pointed at yet.
   const options = { logLevel: 1, mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: false, tooltip: false };
   const drawing = element("div");
   drawing.setAttribute("aria-hidden", "true");
@@ -132,7 +132,7 @@ async function draw(name, container, rows, signals = {}) {
   return view;
 }
 
-// The charts still to be drawn: at once when they are about to come into view or the page is printed, else in idle time.
+// The charts still to be drawn: in idle time, or at once when they come near the view or the page is printed.
 const waiting = new Map();
 const observer = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) startNow(entry.target);
@@ -305,7 +305,7 @@ class StatesView {
     fillWhenOpened(byId("multiples-table"), () => this.highestTable());
   }
 
-  /** A tile is read when it is pointed at or reached by keyboard; by touch at first, and followed when touched again. */
+  /** A tile is read when it is pointed at or reached by keyboard. A first touch reads it, a second follows its link. */
   listenTo(tile) {
     for (const type of ["pointerenter", "focus"]) tile.addEventListener(type, () => this.read(tile));
     tile.addEventListener("keydown", (event) => { if (event.key === "Escape") this.advise(); });
@@ -353,14 +353,14 @@ class StatesView {
     return number(share, this.measure.decimals);
   }
 
-  /** The step of the colors, by the figure as it is printed: so that it lies between the limits that are printed. */
+  /** The step of the colors, by the rounded figure, so that what is printed lies between the printed limits. */
   step(share) {
     if (share === null) return "unknown";
     const printed = Number(this.words(share).replaceAll(",", "").replace("−", "-"));
     return `step-${this.measure.bounds.filter((bound) => printed >= bound).length}`;
   }
 
-  /** How many places have a figure of a day, and which share of the people lives there. */
+  /** The number of places that have a figure of a day, and the share of the people who live there. */
   coverage(day) {
     const known = states.filter(([, location]) => figureAt(location, this.measure.column, day) !== null);
     const people = known.reduce((sum, [, location]) => sum + (location.population ?? 0), 0);
@@ -414,7 +414,7 @@ class StatesView {
     return highest === lowest ? `${highest} in all places that report.` : `Highest: ${highest} in ${where(highest)}; lowest: ${lowest} in ${where(lowest)}.`;
   }
 
-  /** The nation's rate; and where not all report, who does. */
+  /** The nation's rate, and how many report if not all do. */
   ofNation() {
     const coverage = this.coverages[this.day];
     const share = this.national[this.day];
@@ -527,7 +527,7 @@ function prepareState(details) {
   details.addEventListener("toggle", () => {
     if (!details.open) return;
     if (width === null) new Charts(container);
-    // Vega measures its container when the window changes; these were hidden then.
+    // Vega measures a container when the window changes, but this one was hidden then.
     else if (width !== container.clientWidth) window.dispatchEvent(new Event("resize"));
     width = container.clientWidth;
   });

@@ -71,7 +71,7 @@ def _data(contents: Contents) -> dict[str, Any]:
 
 
 def _curve(measure: Measure, location: Location, contents: Contents) -> dict[str, Any]:
-    """A curve for the script, whose peak is the number of a day since the first of all locations."""
+    """A curve for the script; its peak is a day, counted from the first day of all locations."""
     curve = location.curves[measure.column]
     peak = curve.peak
     return {
@@ -89,9 +89,9 @@ def _opening_day(contents: Contents) -> date:
 
 
 def bounds(measure: Measure, states: list[Location]) -> list[float]:
-    """The bounds between the map's colours, per 100,000 people, which are the same on every day.
+    """The figures per 100,000 people at which the map's colour changes, the same on every day.
 
-    All steps have one round width, and about one state and day in twenty has the last colour.
+    They are equally far apart, by a round number; about one state and day in twenty has the last colour.
     """
     figures = ((state, figure) for state in states for figure in state.curves[measure.column].figures)
     shares = sorted(share for state, figure in figures if (share := state.per_100k(figure)) is not None)

@@ -10,7 +10,7 @@ from etl.page.data import Contents, Finding
 
 
 class CheckFindings(Struct, frozen=True):
-    """A check with its findings, the newest day first; a check that only counts has none of them."""
+    """A check with its findings in `mart.data_quality`, the newest day first; none if that does not list them."""
 
     check: Check
     findings: list[Finding]

@@ -6,7 +6,8 @@ from etl.page.data import MEASURES, Curve, Location, Measure
 
 # A curve that begins later than this after the location's first report lacks a part of its past.
 LATE = timedelta(days=14)
-# A peak sooner than this after the first figure may follow a higher one; a newest figure older than this is the last.
+# A peak within this time of a curve's first figure may follow a higher one, which was not published. A curve without
+# a figure for longer than this has ended.
 WEEK = timedelta(days=7)
 
 

@@ -31,7 +31,7 @@ MANIFEST, README = "manifest.json", "README.md"
 # The names that DuckDB gives to the parts of a partitioned relation, and ours for one without rows.
 PARTS = r"(/location_code=\w+(/data_\d+\.parquet)?|/none\.parquet)?"
 TEMPLATE = Path(__file__).with_name("export_readme.md")
-# DuckDB keeps rows in memory until their location's file is full, and on disk what passes this limit.
+# DuckDB holds rows in memory until their location's file is full, and on disk those beyond this limit.
 MEMORY_LIMIT = "256MB"
 
 # DuckDB, and so a Parquet file, has these types of Postgres under the same names; all others become text.
@@ -56,7 +56,7 @@ class Column(Struct, frozen=True):
 class Relation(Struct, frozen=True):
     """A table or a view that can be exported; `query` reads its columns.
 
-    The rows of a partitioned one are each of a location and a day, and Parquet has a folder of them per location.
+    A partitioned one has rows of one location and day each; Parquet keeps them in a folder per location.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ExportedTable(Struct, frozen=True):
 
 
 class LastRun(Struct, frozen=True):
-    """The run whose result an export shows; `ended_at` is ISO text in UTC."""
+    """The last load before an export, however it ended; `ended_at` is ISO text in UTC."""
 
     run_id: int
     source: str
@@ -95,7 +95,7 @@ class LastRun(Struct, frozen=True):
 
 
 class Exported(Struct, frozen=True):
-    """The contents of an export, which its manifest holds; `run` is None if nothing was ever loaded."""
+    """The contents of an export, which its manifest holds; `run` is None if there was no load yet."""
 
     program: str
     version: str

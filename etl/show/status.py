@@ -24,8 +24,8 @@ MB = 2**20
 class Totals(Struct, frozen=True):
     """The warehouse as a whole.
 
-    The last load from the source that went well and the newest report have their ages in days, None where there is
-    none; times and days are ISO text, times in UTC. `schema_files` counts the applied files of `sql/`.
+    `last_success` is the end of the last load that went well. Times and days are ISO text, times in UTC; ages are in
+    days. `schema_files` counts the applied files of tables, and the set of views as one more.
     """
 
     last_success: str | None
@@ -41,7 +41,7 @@ class Totals(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """The reports of a location; a gap is the first and the last of the days that are missing in a row."""
+    """The reports of a location; a gap is its first and its last missing day."""
 
     location: str
     first_day: str | None
@@ -110,8 +110,8 @@ def read(conn: Connection) -> Status:
 def staleness(totals: Totals, max_age_days: int) -> str | None:
     """The reason why the data is older than so many days; None if it is not.
 
-    Its words stay the same for as long as nothing newer comes. The age of the newest report counts only where the
-    series has gone on after `SERIES_END`.
+    Its words stay the same until something newer comes, since an alert with other words would be told at once. The
+    age of the newest report counts only where the series has gone on after `SERIES_END`.
     """
     since, newest, age = totals.days_since_success, totals.newest_day, totals.newest_day_age
     if since is None:

@@ -4,10 +4,10 @@
 --
 -- Required checks hold whatever the source publishes: a finding is a fault of the loader, or of somebody's own SQL.
 -- Advisory checks find what the source published and a reader should know; docs/data-quality.md explains the findings of
--- the shipped history. mart.data_quality lists them one by one, mart.calculated_differences those of the last four.
+-- the shipped history. mart.data_quality lists them, and mart.calculated_differences those of the last four checks.
 
 with believed as (
-    -- Every version of every row: its key as text, and for how long it was believed.
+    -- Every version of every row: its key as text, and the time for which it was believed.
     select
         'cases_dimension' as name,
         concat_ws(' ', location_id, report_date) as key,

@@ -1,5 +1,6 @@
 -- After how many days did the figures of the states settle within 1 percent of the last ones?
--- Half of the days, and nine in ten, had settled by then. The days before April 2020 are left out: most columns began later.
+-- The last two columns are the days after which half of the figures, and nine in ten, had settled. The days before
+-- April 2020 are left out: most columns began later.
 
 select
     measure,

@@ -1,5 +1,5 @@
 -- Which were the largest typing errors that were ever published, and when were they mended?
--- A date without its separators became a count: 123018990000 is 12/30/1899, the day 0 of a spreadsheet.
+-- A date and time without separators became a count: 123018990000 is 12/30/1899 00:00, the day 0 of a spreadsheet.
 
 with step as (
     select

@@ -1,5 +1,5 @@
 -- How many new cases and deaths did New Jersey have in the week to 1 July 2020, as published that evening and as published last?
--- Another day may stand in place of this one: mart.vintage has the days of which anything is known.
+-- Another day may stand in place of this one, from the first in mart.vintage on.
 
 select
     now.report_date,

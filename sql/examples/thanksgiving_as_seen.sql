@@ -1,5 +1,5 @@
 -- How did the nation look to a nowcaster on the evening of Thanksgiving 2020, and how does that evening look now?
--- Means over 7 days, of the 26 November and the six days before.
+-- Cases and deaths are 7-day means, patients those of the day; the days are 26 November and the six before it.
 
 select
     report_date,

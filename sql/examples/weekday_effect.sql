@@ -1,6 +1,5 @@
 -- On which weekdays are cases and deaths reported, and on which are they held back?
--- A share of 1 is an even seventh of the week. The days are whole weeks of 2020, so that each weekday
--- counts alike.
+-- A share of 1 is an even seventh of the week. The days are whole weeks of 2020, so that each weekday counts alike.
 
 select
     calendar.weekday_name,

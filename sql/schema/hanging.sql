@@ -1,5 +1,5 @@
--- The views and functions of other people that are made of some objects of ours, each with the statement that makes it,
--- on one line where no comment can be in it.
+-- The views and functions of other people that depend on some objects of ours, each with the statement that makes it.
+-- The statement is on one line, except where the text of a function may hold comments.
 with recursive ours as (
     select
         'pg_class'::regclass::oid as class,

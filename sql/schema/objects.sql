@@ -1,4 +1,4 @@
--- The views and functions in the schemas of the program, in the order in which they were made, as `drop` names them.
+-- The views and functions in the schemas of sql/views, in the order in which they were made, as `drop` names them.
 select made.described
 from (
     select

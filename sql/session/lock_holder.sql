@@ -1,4 +1,5 @@
--- The session that holds the run lock, and whether its role may load: the owner of the schema and covid_loader may.
+-- The session that holds the run lock, and whether its role may load: the owner of the schema and covid_loader may;
+-- without a schema, everybody.
 select
     activity.pid,
     activity.usename as role,

@@ -1,4 +1,4 @@
--- The other sessions with locks, but those of harmless modes, on the relations whose schema and name match a pattern.
+-- The other sessions that hold locks, harmless modes aside, on relations whose qualified name matches a pattern.
 select distinct
     format(
         'pid %%s of role %%s (%%s)%%s, to end it: select pg_terminate_backend(%%s)',

@@ -1,6 +1,6 @@
--- The settings that a session relies on, whatever its role, its database or the server have set: names are qualified or pg_catalog's,
--- values are written in one way, no policy hides a row in silence, and nothing waits without end. The second statement
--- is understood in the search path that the first one has set.
+-- The settings that a session relies on, whatever its role, its database or the server have set: only qualified names
+-- and those of pg_catalog are found, values are written in one way, no policy hides a row in silence, and nothing waits
+-- without end. The search path is set first, so that the names in the second statement are pg_catalog's.
 set search_path = '';
 
 select set_config(wanted.name, wanted.value, false)

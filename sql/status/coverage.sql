@@ -1,5 +1,5 @@
--- Each location with its first and last reporting day, its number of reports, and its gaps, each of them the first and
--- the last of the days that are missing in a row.
+-- Each location with its first and last reporting day, its number of reports, and its gaps. A gap is its first and its
+-- last missing day.
 with reported as (
     select
         location_id,

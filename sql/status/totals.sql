@@ -1,6 +1,6 @@
--- The warehouse as a whole, in one row: the last load from the source that went well and the newest report, each with
--- its age in days; sizes on disk in bytes; the number of files of sql/ that were applied, and the last of the schema.
--- A load goes well also if people were told of all that was rejected in it, which is an alarm of its own.
+-- The warehouse as a whole, in one row: the last load that went well and the newest report, each with its age in days;
+-- sizes on disk in bytes; the number of applied files, the set of views as one, and the last file of tables.
+-- A load goes well also if people were told of all that was rejected in it: the rejections have an alarm of their own.
 -- A replay reads stored bytes, and so does not count as a load.
 with newest as (
     select max(report_date) as day

@@ -99,7 +99,7 @@ placed as (
         archive.value,
         (archive.version at time zone 'UTC')::date - archive.time_value as lag
     from mart.archive
-    -- A total of tests may change its unit; this is no revision.
+    -- A change of the unit of total_tests is no revision.
     left join lateral (
         select belief.total_tests_source
         from public.location_dimension as location
