@@ -3,7 +3,7 @@
     python -m bench.run [--rounds 5] [--only NAME ...]
 
 Every measurement is a whole process, its wall time and peak memory taken by the operating system. Medians of the
-rounds are printed as the table of docs/performance.md, with ratios: on a noisy machine only ratios mean something.
+rounds are printed as tables, for docs/performance.md, with ratios: on a noisy machine only ratios mean something.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def serve_inputs(bench: Bench) -> None:
 
 
 def measure_history(bench: Bench) -> None:
-    """One round."""
+    """One round of the floor, the full load, a day later and the reloads."""
     with bench.database() as dsn:
         with database.connect(config.Database(dsn)) as conn:
             schema.upgrade(conn)

@@ -1,4 +1,4 @@
-"""Where the database's time goes in a full load of the snapshot: seconds by kind of statement.
+"""Where the database's time goes in a full load of the snapshot without its past: seconds by kind of statement.
 
 python -m bench.statements
 """
@@ -33,7 +33,7 @@ class TimedCursor(cursor):
 
 # A part of a statement -> what it does; the first one counts. The files of the schema name every table.
 KINDS = {
-    "copy public.": "rows of the star, by COPY: indexes, generated columns, checks",
+    "copy public.": "rows of the star, by COPY: primary keys, generated columns, checks",
     "insert into ops.report_digest": "digests of reports",
     "add foreign key": "foreign keys, added at the end",
     "insert into ops.document (": "bytes of documents",

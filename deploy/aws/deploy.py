@@ -4,7 +4,7 @@
     deploy.py login ENVIRONMENT            makes the login of the load, or gives it the password of its secret
 
 STACK_PARAMETERS holds the parameters of template.yaml as JSON, and STACK_ROLE_ARN the role that CloudFormation takes.
-The exit code is 0, or that of the task that failed.
+The exit code is 0, that of the owner's task if it failed, 2 for a wrong command line, and otherwise 1.
 """
 
 import json

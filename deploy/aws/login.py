@@ -12,8 +12,8 @@ ITERATIONS = 4096
 def scram_verifier(password: str, salt: bytes | None = None) -> str:
     """What Postgres keeps of a password (RFC 5802): enough to check it, not enough to log in.
 
-    So the password itself appears in no command, no log and no trail of the provider's. It must be ASCII, of which
-    every form is the same.
+    So the password itself appears in no command, no log and no trail of the provider's. It must be ASCII, since
+    Postgres normalizes other text before it hashes it.
     """
     if not re.fullmatch(r"[\x20-\x7e]+", password):
         raise ValueError("the password must be of printable ASCII characters: generate another one")
