@@ -336,25 +336,34 @@ def test_the_map_is_worked_by_keyboard(open_page: OpenPage) -> None:
     page.wait_for_selector("#state-AK .plot svg")
 
 
+WALK = """
+() => {
+    const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], seen = new Set(["AK"]);
+    for (const code of seen) {
+        for (const key of keys) {
+            const tile = document.querySelector(`.tiles a[data-location=${code}]`);
+            tile.focus();
+            tile.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+            seen.add(document.activeElement.dataset.location);
+        }
+    }
+    return [...seen].sort();
+}
+"""
+
+
 def test_all_tiles_are_reached_by_arrow_keys(open_page: OpenPage) -> None:
+    """The walk takes every arrow at every tile; `test_the_map_is_worked_by_keyboard` presses real keys."""
     page = open_page()
-    seen, coming = {"AK"}, ["AK"]
-    while coming:
-        code = coming.pop()
-        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
-            page.focus(f".tiles a[data-location={code}]")
-            page.keyboard.press(key)
-            found = page.evaluate("document.activeElement.dataset.location")
-            if found not in seen:
-                seen.add(found)
-                coming.append(found)
-    assert len(seen) == 56
+    codes = page.eval_on_selector_all(".tiles a", "all => all.map(tile => tile.dataset.location).sort()")
+    assert page.evaluate(WALK) == codes
+    assert len(codes) == 56
     assert page.locator(".tiles a[tabindex='0']").count() == page.locator(".multiples a[tabindex='0']").count() == 1
 
 
 def test_every_printed_figure_lies_in_its_printed_class(open_page: OpenPage) -> None:
     page = open_page()
-    days = ("2020-03-25", "2020-04-20", "2020-07-20", "2020-11-14", "2021-01-11", "2021-03-07")
+    days = ("2020-03-25", "2020-11-14", "2021-03-07")
     compared = 0
     page.click("#multiples-table summary")
     page.wait_for_selector("#multiples-table td")
@@ -380,17 +389,17 @@ def test_every_printed_figure_lies_in_its_printed_class(open_page: OpenPage) -> 
                 low, high = steps[step]
                 assert low <= float(text.replace(",", "").replace("\N{MINUS SIGN}", "-")) < high
             compared += len(tiles)
-    assert compared > 1000
+    assert compared > 700
 
 
 def test_the_nation_has_a_rate_only_where_places_with_nearly_all_people_report(
     open_page: OpenPage, loaded: Connection
 ) -> None:
-    page = open_page()
+    page, outcomes = open_page(), set()
     for measure in MEASURES:
         judged = measure.column if measure.is_level else f"{measure.column}_7d_mean"
         page.select_option("#measure", measure.column)
-        for day in ("2020-03-25", "2020-06-01", "2020-07-20", "2021-01-11"):
+        for day in ("2020-03-25", "2020-07-20", "2021-01-11"):
             page.fill("#day", day)
             ((places, people, rate),) = fetch_all(
                 loaded,
@@ -409,9 +418,11 @@ def test_the_nation_has_a_rate_only_where_places_with_nearly_all_people_report(
             assert ("too few for a rate of the nation" in finding) == ((people or 0) < 0.95)
             reported = f"Reported by {places} of 56 places, with {int((people or 0) * 100)}% of the people"
             assert (reported in finding) == (places < 56)
+            outcomes.add((rated in finding, reported in finding))
         has_line = measure.column not in ("currently_in_icu", "currently_on_ventilator")
         assert page.is_visible("#nation-key") == has_line
         assert ("has no line" in str(page.text_content("#nation-coverage"))) == (not has_line)
+    assert outcomes == {(True, False), (True, True), (False, True)}
 
 
 @pytest.mark.parametrize("part", ["toString", "constructor", "__proto__", "%E0%A4%A", "<b>"])
