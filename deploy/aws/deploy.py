@@ -19,7 +19,7 @@ from typing import Any
 
 import boto3
 import login
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 LABEL = "covid-tracking-etl.schema"
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
                 make_login(f"covid-tracking-etl-{environment}")
             case _:
                 raise DeploymentError((__doc__ or "").strip(), 2)
-    except (DeploymentError, ClientError, WaiterError, ValueError) as error:
+    except (DeploymentError, BotoCoreError, ClientError, ValueError, OSError, subprocess.SubprocessError) as error:
         say(str(error))
         return getattr(error, "exit_code", 1)
     return 0
@@ -114,16 +114,23 @@ def stack(name: str) -> Stack | None:
     return Stack(found["StackStatus"], parameters, outputs)
 
 
+def setting(name: str) -> str:
+    """A variable; raises `DeploymentError` where it is not set."""
+    if value := os.environ.get(name):
+        return value
+    raise DeploymentError(f"{name} is not set: the head of {Path(__file__).name} says what it holds", 2)
+
+
 def update(name: str, image: str, *, exists: bool) -> None:
     """Makes or changes the stack and waits for it; one that is up to date is left alone."""
     cloudformation = boto3.client("cloudformation")
-    parameters = json.loads(os.environ["STACK_PARAMETERS"]) | {"Image": image}
+    parameters = json.loads(setting("STACK_PARAMETERS")) | {"Image": image}
     wanted = {
         "StackName": name,
         "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         "Capabilities": ["CAPABILITY_IAM"],
-        "RoleARN": os.environ["STACK_ROLE_ARN"],
+        "RoleARN": setting("STACK_ROLE_ARN"),
     }
     try:
         (cloudformation.update_stack if exists else cloudformation.create_stack)(**wanted)

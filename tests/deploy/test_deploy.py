@@ -147,6 +147,29 @@ def test_a_login_without_a_stack_is_an_error(aws: None, capsys: pytest.CaptureFi
     assert "there is no stack covid-tracking-etl-staging: deploy first" in capsys.readouterr().err
 
 
+def test_a_variable_that_is_not_set_is_named(
+    aws: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STACK_PARAMETERS")
+    assert deploy.main(["deploy", "staging", str(IMAGE)]) == 2
+    assert capsys.readouterr().err.strip() == "STACK_PARAMETERS is not set: the head of deploy.py says what it holds"
+
+
+def test_an_image_that_cannot_be_had_is_one_line(
+    aws: None, executed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A program named docker that fails stands in for a registry that refuses."""
+    assert deploy.main(["deploy", "staging", str(IMAGE)]) == 0
+    capfd.readouterr()
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert deploy.main(["deploy", "staging", NEWER]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "'pull'" in line
+    assert line.endswith("returned non-zero exit status 1.")
+
+
 def test_a_word_that_is_no_command_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert deploy.main(["deploy"]) == 2
     assert "deploy.py deploy ENVIRONMENT IMAGE" in capsys.readouterr().err
