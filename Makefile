@@ -54,7 +54,7 @@ test: .venv/dev ## run the tests that a change of the core could break, on an em
 	$(BIN)/python -m pytest
 
 .PHONY: test-all
-test-all: .venv/dev test-deploy ## run all tests but those for faults, Docker and Spark, with coverage (or on TEST_DATABASE_URL)
+test-all: .venv/dev test-deploy ## run all tests but those of faults, Docker and Spark, with coverage
 	$(BIN)/coverage run -m pytest -m "not docker and not spark"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
@@ -71,9 +71,11 @@ soak: .venv/dev ## attack the program for a quarter of an hour, and write the ta
 test-deploy: .venv/deploy ## run the tests of deploy/aws and of the workflows, without an account
 	.venv/deploy/bin/python -m pytest -m "not docker" -n 2 tests/deploy
 
-.PHONY: test-docker
-test-docker: .venv/dev .venv/deploy ## run the tests of image, compose file, crontab and AWS tasks, on a Docker engine
-	$(BIN)/python -m pytest -m docker -n 0 --ignore tests/deploy
+.PHONY: test-docker test-compose test-tasks
+test-docker: test-compose test-tasks ## run the tests of image, compose file, crontab and AWS tasks, on a Docker engine
+test-compose: .venv/dev
+	$(BIN)/python -m pytest -m docker -n 0 tests/docker
+test-tasks: .venv/deploy
 	.venv/deploy/bin/python -m pytest -m docker -n 0 tests/deploy
 
 .PHONY: test-spark
@@ -137,7 +139,7 @@ verify-snapshot: .venv/local ## compare the snapshot with what the API had: make
 
 .PHONY: clean
 clean: ## remove what the other targets made, but no data
-	rm -rf .venv docs/api .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv docs/api .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

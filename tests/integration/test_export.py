@@ -208,32 +208,54 @@ def test_an_export_of_the_same_rows_is_the_same(exported: Exported, tmp_path: Pa
 # --- Spark ---
 
 
-@pytest.fixture
-def spark() -> None:
-    """Spark, which `make test-spark` brings, and a Java to run it."""
-    require(find_spec("pyspark"), "pyspark is not installed: `make test-spark` brings it")
-    require(shutil.which("java"), "there is no Java here: Spark needs 17 or newer")
-
-
 READER = """
-import pickle, sys
+import pickle
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-read = {path: [row.asDict() for row in spark.read.parquet(path).collect()] for path in sys.argv[2:]}
-with open(sys.argv[1], "wb") as file:
+read = {path: [row.asDict() for row in spark.read.parquet(path).collect()] for path in PATHS}
+with open("read", "wb") as file:
     pickle.dump(read, file)
+"""
+IN_TURN = """
+import contextlib, io, json, sys
+
+answers = {}
+for name, script in json.load(sys.stdin).items():
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(script, {})
+    answers[name] = printed.getvalue()
+json.dump(answers, sys.stdout)
 """
 
 
-def in_spark(script: str, folder: Path, *arguments: str) -> str:
-    """Runs a script in the export's folder; returns what it printed. Spark has the machine's time zone: UTC."""
+def snippet(page: Path, number: int) -> str:
+    """A snippet of Python in a page."""
+    return str(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[number])
+
+
+@pytest.fixture(scope="module")
+def spark(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with both exports, in which one Spark has run all scripts, and what each of these has printed.
+
+    Spark takes long to start, and has the machine's time zone: UTC.
+    """
+    require(find_spec("pyspark"), "pyspark is not installed: `make test-spark` brings it")
+    require(shutil.which("java"), "there is no Java here: Spark needs 17 or newer")
+    folder = tmp_path_factory.mktemp("spark")
+    for path in (*exported.folders["parquet"].iterdir(), *exported.folders["csv"].glob("*.csv")):
+        (folder / path.name).symlink_to(path)
+    (folder / "covid-parquet").symlink_to(exported.folders["parquet"])
+    session = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n"
+    scripts = {"reader": f"PATHS = {[relation.path('parquet') for relation in exported.relations]}\n{READER}"}
+    scripts |= {each: snippet(exported.folders[each] / "README.md", 1) for each in FORMATS}
+    scripts["merge"] = session + snippet(config.ROOT / "docs/scale.md", 0)
     result = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", IN_TURN], input=json.dumps(scripts),
         cwd=folder, env=os.environ | {"TZ": "UTC"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    return result.stdout
+    return folder, json.loads(result.stdout)
 
 
 def aware(found: dict[str, Any]) -> dict[str, Any]:
@@ -242,33 +264,23 @@ def aware(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.spark
-@pytest.mark.usefixtures("spark")
-def test_spark_reads_every_value_of_the_parquet_files(exported: Exported, tmp_path: Path) -> None:
-    paths = [relation.path("parquet") for relation in exported.relations]
-    in_spark(READER, exported.folders["parquet"], str(tmp_path / "read"), *paths)
-    read = pickle.loads((tmp_path / "read").read_bytes())  # noqa: S301 (written just now)
+def test_spark_reads_every_value_of_the_parquet_files(exported: Exported, spark: tuple[Path, dict[str, str]]) -> None:
+    read = pickle.loads((spark[0] / "read").read_bytes())  # noqa: S301 (written just now)
     for relation in exported.relations:
         rows = Counter(row(aware(each)) for each in read[relation.path("parquet")])
         assert rows == exported.rows[relation.name], relation.name
 
 
 @pytest.mark.spark
-@pytest.mark.usefixtures("spark")
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_the_snippet_for_spark_runs(file_format: FileFormat, exported: Exported) -> None:
-    folder = exported.folders[file_format]
-    _pandas, snippet = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    assert "|location_code|" in in_spark(snippet, folder).replace(" ", "")
+def test_the_snippet_for_spark_runs(file_format: FileFormat, spark: tuple[Path, dict[str, str]]) -> None:
+    assert "|location_code|" in spark[1][file_format].replace(" ", "")
 
 
 @pytest.mark.spark
-@pytest.mark.usefixtures("spark")
-def test_the_merge_of_small_files_runs(exported: Exported, tmp_path: Path) -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", (config.ROOT / "docs/scale.md").read_text(), re.DOTALL)
-    (tmp_path / "covid-parquet").symlink_to(exported.folders["parquet"])
-    in_spark(f"from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n{snippet}", tmp_path)
+def test_the_merge_of_small_files_runs(exported: Exported, spark: tuple[Path, dict[str, str]]) -> None:
     # Spark writes times in a way of its own; all else is compared.
-    merged = pq.read_table(tmp_path / "merged/cases_fact").drop_columns(["location_type", "known_from"])
+    merged = pq.read_table(spark[0] / "merged/cases_fact").drop_columns(["location_type", "known_from"])
     (relation,) = (each for each in exported.relations if each.name == "cases_fact")
     expected = exported.rows[relation.name]
     assert in_arrow(merged) == Counter(tuple(pair for pair in each if pair[0] != "known_from") for each in expected)
