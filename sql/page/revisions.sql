@@ -13,8 +13,7 @@ with revision as (
         row_number() over (
             partition by measure
             order by
-                abs(coalesce(new_value, 0) - coalesce(old_value, 0)) desc,
-                location_code asc, report_date asc, known_from asc
+                abs(new_value - old_value) desc nulls last, location_code asc, report_date asc, known_from asc
         ) as place,
         count(*) over () as revised_numbers
     from mart.revision_history
