@@ -488,6 +488,7 @@ def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     with _connected(options, environ, writes=True, needs_schema=False) as conn:
         applied = schema.upgrade(conn)
+        schema.require_views(conn)
     _print(f"schema up to date, {len(applied)} files applied")
     return ExitCode.OK
 

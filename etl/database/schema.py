@@ -40,11 +40,22 @@ def upgrade(conn: Connection, *, keys_later: bool = False) -> list[str]:
     for name in waiting:
         _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})
-    views = "\n".join(_texts(VIEWS).values())
-    checksum = _checksum("\n".join([*shipped.values(), views]))
+    views, checksum = _views(shipped)
     if applied.get(VIEWS) == checksum or not _remake_views(conn, views, checksum):
         return waiting
     return [*waiting, VIEWS]
+
+
+def _views(shipped: dict[str, str]) -> tuple[str, str]:
+    """The text of the set of views, and its checksum with that of the tables."""
+    views = "\n".join(_texts(VIEWS).values())
+    return views, _checksum("\n".join([*shipped.values(), views]))
+
+
+def require_views(conn: Connection) -> None:
+    """Raises `UsageError` unless the set of views is up to date."""
+    if _applied(conn).get(VIEWS) != _views(tables())[1]:
+        raise UsageError("the tables are up to date, but not the views: the warning above says what is in the way")
 
 
 def require(conn: Connection) -> None:

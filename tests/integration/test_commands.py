@@ -114,6 +114,20 @@ def test_init_db_makes_the_schema_and_then_nothing(cli: Cli, empty_dsn: str) -> 
     assert first.stdout == f"schema up to date, {len(schema.tables()) + 1} files applied\n"
 
 
+def test_init_db_fails_where_it_cannot_make_the_views_again(cli: Cli, empty_dsn: str) -> None:
+    """The views are of another version, and somebody's own view hangs on one of them."""
+    assert cli("init-db", DATABASE_URL=empty_dsn).returncode == 0
+    with administrator(empty_dsn) as cursor:
+        cursor.execute("create view public.mine as select * from mart.latest")
+        cursor.execute("update ops.migration set checksum = 'another' where file = 'views'")
+        hindered = cli("init-db", DATABASE_URL=empty_dsn)
+        assert (hindered.returncode, hindered.stdout) == (2, "")
+        assert "in_the_way=view public.mine put_back=" in hindered.stderr
+        assert "the tables are up to date, but not the views: the warning above says" in hindered.stderr
+        cursor.execute("drop view public.mine")
+        assert cli("init-db", DATABASE_URL=empty_dsn).returncode == 0
+
+
 def test_status_shows_coverage_and_runs(cli: Cli) -> None:
     cli("load", "--source", "snapshot", "--from", "2021-01-01", "--to", "2021-01-03", "--locations", "us,ca")
     found = cli.json("status")

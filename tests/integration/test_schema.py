@@ -528,10 +528,13 @@ def test_views_that_people_build_on_stay_and_the_load_goes_on(
     (warning,) = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
     assert warning["in_the_way"] == "view analyst.of_ours, materialized view analyst.kept, function analyst.of_time()"
     schema.require(conn)
+    with pytest.raises(UsageError, match="the tables are up to date, but not the views"):
+        schema.require_views(conn)
     assert lived_in.history({"2021-01-01": {"outcomes__death__total": 6}}).exit_code == 0
     # What the warning says puts everything back.
     execute(conn, "drop function analyst.of_time; drop materialized view analyst.kept; drop view analyst.of_ours")
     assert schema.upgrade(conn) == [schema.VIEWS]
+    schema.require_views(conn)
     execute(conn, warning["put_back"])
     assert fetch_all(conn, "select * from analyst.kept") == [("CA",)]
     assert fetch_all(conn, "select total_deaths from analyst.of_time()") == [(6,)]
