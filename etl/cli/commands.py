@@ -103,6 +103,15 @@ def _print(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _print_bytes(body: bytes) -> None:
+    """Writes bytes to stdout as they are, with the same patience for its reader."""
+    try:
+        sys.stdout.buffer.write(body)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _print_result(options: argparse.Namespace, found: Mapping[str, Any], *lines: str) -> None:
     _print(*([json.dumps(found)] if options.json else lines))
 
@@ -407,7 +416,7 @@ def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return ExitCode.OK
 
 
-# --- status, check ---
+# --- status, check, document ---
 
 
 def _status_options(parser: Parser) -> None:
@@ -474,6 +483,40 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return check.exit_code(found)
 
 
+def _document_options(parser: Parser) -> None:
+    text = "number of a document, whose bytes go to stdout; or, with DAY and FIGURE, the code of a location"
+    parser.add_argument("wanted", metavar="DOCUMENT", help=text)
+    parser.add_argument("day", metavar="DAY", nargs="?", type=opt.day, help="day of the figure")
+    text = "column of the star, or path in a report, whose place in its document is shown"
+    parser.add_argument("figure", metavar="FIGURE", nargs="?", help=text)
+    parser.shared("--json")
+
+
+def _document(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Write the stored bytes of a document, or show the place of a figure in them.
+
+    examples:
+      main.py document 14 >daily.json
+      main.py document ca 2021-01-02 total_deaths
+      main.py document ca 2021-01-02 tests.pcr.people.positive
+    """
+    from etl.show import document
+
+    if options.figure:
+        with _connected(options, environ) as conn:
+            found = document.figure(conn, options.wanted, options.day, options.figure)
+        _print_result(options, found.as_json(), *found.as_lines())
+        return ExitCode.OK
+    if options.day or options.json or not options.wanted.isdecimal():
+        raise UsageError(
+            f"give the number of a document, or LOCATION DAY FIGURE; see {config.command('document --help')}"
+        )
+    with _connected(options, environ) as conn:
+        body = document.body_of(conn, int(options.wanted))
+    _print_bytes(body)
+    return ExitCode.OK
+
+
 # --- init-db, psql ---
 
 
@@ -530,6 +573,7 @@ COMMANDS = {
     "mirror": Command(_mirror_options, _mirror),
     "export": Command(_export_options, _export),
     "report": Command(_report_options, _report),
+    "document": Command(_document_options, _document),
     "init-db": Command(lambda parser: parser.shared("--wait"), _init_db),
     "psql": Command(_psql_options, _psql),
 }
