@@ -496,7 +496,7 @@ def _document(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Write the stored bytes of a document, or show the place of a figure in them.
 
     examples:
-      main.py document 14 >daily.json
+      main.py document 14
       main.py document ca 2021-01-02 total_deaths
       main.py document ca 2021-01-02 tests.pcr.people.positive
     """
@@ -538,6 +538,7 @@ def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _psql_options(parser: Parser) -> None:
     parser.add_argument("arguments", nargs="*", metavar="-- ARGS", help="arguments for psql, behind two dashes")
+    parser.switch("--read-only", "a session that writes nothing by mistake")
 
 
 def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -545,6 +546,7 @@ def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     examples:
       main.py psql                                  with settings, the views and examples
+      main.py psql --read-only
       main.py psql -- -Atc 'select count(*) from cases_dimension'
     """
     from etl.cli import psql
@@ -552,7 +554,7 @@ def _psql(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     program = psql.program()
     with connection.target(options.database_url, environ) as target:
-        return psql.run(program, target, options.arguments, environ)
+        return psql.run(program, target, options.arguments, environ, read_only=options.read_only)
 
 
 class Command(NamedTuple):

@@ -28,7 +28,7 @@ def program() -> str:
     return found
 
 
-def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[str, str], *, read_only: bool) -> int:
     """Runs psql as a child process, so that an embedded server can be stopped afterwards; returns psql's exit code.
 
     The password is in the environment, which other users of the machine cannot read. If a signal ends psql, the exit
@@ -36,7 +36,7 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
     """
     if arguments and not arguments[0].startswith("-"):
         raise UsageError(f"psql takes no {arguments[0]!r}; for SQL: {config.command('psql')} -- -c 'select 1'")
-    dsn, password = split_password(target)
+    dsn, password = split_password(target, read_only=read_only)
     if "sslpassword=" in dsn:
         raise UsageError("psql would show sslpassword to other users: put it into a service file (PGSERVICE)")
     variables = {**environ, **({"PGPASSWORD": password} if password else {})}

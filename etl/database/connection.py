@@ -107,10 +107,16 @@ def _parameters(database: config.Database) -> dict[str, Any]:
     return KEEPALIVE | given | own | ({"password": database.password} if database.password else {})
 
 
-def split_password(database: config.Database) -> tuple[str, str | None]:
-    """The connection string without its password, as a command line may show it, and the password."""
+def split_password(database: config.Database, *, read_only: bool = False) -> tuple[str, str | None]:
+    """The connection string without its password, as a command line may show it, and the password.
+
+    With `read_only` the session refuses to write, unless somebody takes that back in it.
+    """
     parameters = parse_dsn(database.dsn)
     password = parameters.pop("password", None)
+    if read_only:
+        options = parameters.get("options") or os.environ.get("PGOPTIONS", "")
+        parameters["options"] = f"{options} -c default_transaction_read_only=on".strip()
     return make_dsn(**parameters), database.password or password
 
 

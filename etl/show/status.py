@@ -139,6 +139,7 @@ def _rejection_json(rejection: StoredEvent) -> dict[str, Any]:
     return {
         "id": rejection.document_load_id,
         "location": rejection.location_code,
+        "document_id": rejection.document_id,
         "address": rejection.address,
         "since": instant(rejection.known_at),
         "reason": rejection.reason,
@@ -202,7 +203,8 @@ def _waiting_lines(status: Status) -> Iterator[str]:
     """A line for each thing that waits for a person, with the command that deals with it; then the gaps."""
     for document in status.rejected:
         since = instant(document.known_at)
-        yield f"rejected {document.document_load_id}: {document.address} since {since}: {document.reason}"
+        its_bytes = "" if document.is_pruned else f"; its bytes: {command(f'document {document.document_id}')}"
+        yield f"rejected {document.document_load_id}: {document.address} since {since}: {document.reason}{its_bytes}"
     if status.rejected:
         replay = command("replay --rejected")
         yield f"once that is mended, accepted or passed over ({command('skip')}): {replay}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from psycopg2.extensions import make_dsn
 
 from etl import config
 from etl.database import connection as database
@@ -207,6 +208,18 @@ def test_without_a_terminal_nothing_is_added(loaded_dsn: str, tmp_path: Path) ->
 def test_a_script_fails_with_psql_s_own_code(command: Command) -> None:
     assert command("psql", "--", "-v", "ON_ERROR_STOP=1", "-Atc", "select 1/0").returncode == 1
     assert command("psql", "--", "--no-such-option").returncode == 1
+
+
+def test_a_read_only_session_refuses_to_write_and_keeps_other_options(command: Command) -> None:
+    written = command("psql", "--read-only", "--", "-Atc", "delete from death_fact")
+    assert (written.returncode, written.stdout) == (1, "")
+    assert "cannot execute DELETE in a read-only transaction" in written.stderr
+    ask = ("--", "-Atc", "select current_setting('default_transaction_read_only'), current_setting('work_mem')")
+    given = {"PGOPTIONS": "-c work_mem=5MB"}
+    assert command("psql", "--read-only", *ask, **given).stdout == "on|5MB\n"
+    in_url = make_dsn(command.dsn, options="-c work_mem=6MB")
+    assert command("psql", "--read-only", "--database-url", in_url, *ask, **given).stdout == "on|6MB\n"
+    assert command("psql", *ask, **given).stdout == "off|5MB\n"
 
 
 def test_an_argument_that_psql_would_ignore_is_refused(command: Command) -> None:
