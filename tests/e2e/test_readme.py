@@ -65,6 +65,7 @@ def table_under(heading: str, page: str) -> list[list[str]]:
 PROGRAM_LINES = [line for line in lines() if PROGRAM in line]
 # Run on a database that is loaded.
 REPORT_LINES = [line for line in PROGRAM_LINES if f"{PROGRAM} report " in line]
+DOCUMENT_LINES = [line for line in PROGRAM_LINES if f"{PROGRAM} document " in line]
 MAKE_LINES = [line for line in lines() if line.startswith("make ")]
 # Run by tests/docker.
 DOCKER_LINES = [line for line in lines() if line.startswith(("docker", "psql -h docker_postgresql"))]
@@ -82,7 +83,7 @@ def test_every_command_is_run_by_some_test() -> None:
         assert any(part in docker_tests for part in parts), line
 
 
-@pytest.mark.parametrize("line", [line for line in PROGRAM_LINES if line not in REPORT_LINES])
+@pytest.mark.parametrize("line", [line for line in PROGRAM_LINES if line not in REPORT_LINES + DOCUMENT_LINES])
 def test_a_command_of_the_pages_runs(
     line: str, command: Command, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,15 @@ def test_a_page_or_picture_of_the_pages_is_written(line: str, few_dsn: str, tmp_
     result = Cli(few_dsn, tmp_path)(*words, str(written))
     assert result.returncode == 0, result.stderr
     assert list(written.iterdir())
+
+
+def test_the_place_of_a_figure_is_the_one_of_the_page(few_dsn: str, tmp_path: Path) -> None:
+    """The numbers of documents and the time are those of another database."""
+    (line,) = DOCUMENT_LINES
+    shown = Cli(few_dsn, tmp_path)(*shlex.split(line.removeprefix(PROGRAM))).stdout
+    (page,) = [block for block in blocks("", COMMANDS) if "its place there" in block]
+    loaded, printed = (re.sub(r"document \d+|from \S+Z", "", text).strip() for text in (shown, page))
+    assert loaded == printed
 
 
 def make(*arguments: str) -> str:
