@@ -125,12 +125,14 @@ def _connected(
     writes: bool = False,
     needs_schema: bool = True,
 ) -> Iterator["Connection"]:
-    """The connection of a command to the database in use; with the run lock if the command writes.
+    """The connection of a command to the database in use; with the run lock, and for a time, if the command writes.
 
     A `watch` tells how the command ends, while the connection is still open.
     """
     from etl.database import connection, schema
 
+    if writes:
+        ending.limit(options.wait + connection.LONGEST_RUN_SECONDS)
     with ExitStack() as stack, watch or nullcontext():
         target = stack.enter_context(connection.target(options.database_url, environ))
         conn = stack.enter_context(connection.connect(target))
@@ -180,7 +182,6 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py load --from 2021-01-01 --to 2021-01-31 --locations ca,ny
       main.py load --source snapshot --dry-run
     """
-    from etl.database.connection import LONGEST_RUN_SECONDS
     from etl.run import alerts, pipeline
 
     if options.day and (options.first_day or options.last_day):
@@ -189,7 +190,6 @@ def _load(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(f"--from {options.first_day} is after --to {options.last_day}")
     names = pipeline.LoadOptions.__struct_fields__
     wanted = pipeline.LoadOptions(**{name: getattr(options, name) for name in names})
-    ending.limit(options.wait + LONGEST_RUN_SECONDS)
     scope = f"load {wanted.kind} {wanted.locations}"
     watch = alerts.Watch({} if wanted.dry_run else environ, scope, alerts.STALENESS, is_load=True)
     with _connected(options, environ, watch, writes=True, needs_schema=False) as conn:

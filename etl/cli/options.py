@@ -2,9 +2,9 @@
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from etl.errors import UsageError
 from etl.logs import FORMATS
@@ -38,8 +38,16 @@ class Parser(argparse.ArgumentParser):
         """Adds an option; a variable that is set and not empty replaces its default."""
         variable = variable or VARIABLES.get(flag)
         if variable and (value := self.environ.get(variable)):
-            kwargs["default"] = _checked(variable, value, kwargs)
+            kwargs["default"] = _Variable(variable, value, kwargs.get("type", str), kwargs.get("choices"))
         self.add_argument(flag, help=f"{text} [{variable}]" if variable else text, **kwargs)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Reads a variable only now, where its option was not given."""
+        options, unknown = super().parse_known_args(args, namespace)
+        for name, value in vars(options).items():
+            if isinstance(value, _Variable):
+                setattr(options, name, value.read())
+        return options, unknown
 
     def switch(self, flag: str, text: str) -> None:
         """Adds an option without a value."""
@@ -51,14 +59,23 @@ class Parser(argparse.ArgumentParser):
             self.option(flag, **SHARED[flag])
 
 
-def _checked(variable: str, value: str, kwargs: dict[str, Any]) -> Any:
-    try:
-        converted = kwargs.get("type", str)(value)
-    except (argparse.ArgumentTypeError, ValueError) as error:
-        raise UsageError(f"{variable}: {error}") from error
-    if "choices" in kwargs and converted not in kwargs["choices"]:
-        raise UsageError(f"{variable} is {value!r}; expected one of {', '.join(kwargs['choices'])}")
-    return converted
+class _Variable(NamedTuple):
+    """A variable that is set, in the place of an option's default."""
+
+    name: str
+    text: str
+    convert: Callable[[str], Any]
+    choices: Sequence[str] | None
+
+    def read(self) -> Any:
+        """The value; raises `UsageError` where the text is none."""
+        try:
+            value = self.convert(self.text)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise UsageError(f"{self.name}: {error}") from error
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{self.name} is {value!r}; expected one of {', '.join(self.choices)}")
+        return value
 
 
 # --- types ---

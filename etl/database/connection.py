@@ -24,7 +24,8 @@ T = TypeVar("T")
 SQL = config.ROOT / "sql"
 # The number of this program's advisory lock: the first and the last day of the series.
 RUN_LOCK = 2020011320210307
-# A load asks for an hour at most. The watchdog leaves it five more minutes, for its last requests and statements.
+# A load asks for an hour at most. The watchdog leaves it, like every command that writes, five more minutes for its
+# last requests and statements.
 LONGEST_RUN_SECONDS = 3900
 APPLICATION = "covid-etl"
 CONNECT_SECONDS = 10

@@ -118,6 +118,7 @@ def last_loads(conn: Connection, requests: Sequence[Request]) -> dict[str, LastL
 def _asked(requests: Sequence[Request]) -> dict[str, list[Any]]:
     return {
         "addresses": [request.address for request in requests],
+        "sources": [request.source for request in requests],
         "location_ids": [request.location.location_id for request in requests],
         "first_days": [request.first_day for request in requests],
         "last_days": [request.last_day for request in requests],

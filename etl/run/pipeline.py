@@ -195,7 +195,8 @@ def _days_asked(options: LoadOptions) -> tuple[date, date]:
     """The first and the last day asked for; those of all days as long as `latest` is not known."""
     if isinstance(options.day, date):
         return options.day, options.day
-    return options.first_day or FIRST_DAY, options.last_day or LAST_DAY
+    first_day = options.first_day or min(FIRST_DAY, options.last_day or FIRST_DAY)
+    return first_day, options.last_day or max(LAST_DAY, first_day)
 
 
 def _days(options: LoadOptions, source: Source) -> tuple[date, date, date | None]:

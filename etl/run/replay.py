@@ -77,10 +77,10 @@ def replay(
 
 
 def _require_bytes(stored: list[StoredEvent]) -> None:
-    if pruned := sum(event.is_pruned for event in stored):
+    if pruned := [event.location_code for event in stored if event.is_pruned]:
         raise UsageError(
-            f"the bytes of {pruned} documents were pruned: a replay would lose what they revised; "
-            "choose other locations with --locations"
+            f"the bytes of {len(pruned)} documents of {', '.join(sorted({*pruned}))} were pruned: a replay would "
+            "lose what they revised; choose other locations with --locations"
         )
 
 

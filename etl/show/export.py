@@ -189,7 +189,8 @@ def _for_spreadsheets(relation: Relation) -> str:
     for column in relation.columns:
         name = '"{}"'.format(column.name.replace('"', '""'))
         is_text = column.type == "text"
-        shown.append(rf"regexp_replace({name}, '^[-=+@\t\r]', '''\&') as {name}" if is_text else name)
+        guarded = rf"regexp_replace({name}, E'^[-=+@\t\r]', E'''\\&') as {name}"
+        shown.append(guarded if is_text else name)
     return f"select {', '.join(shown)} from ({relation.query}) as raw"  # noqa: S608 (names of the catalogue alone)
 
 

@@ -3,8 +3,8 @@
 --
 -- is_no_news: the load was of the same address, under the same rules, and of all days asked for; a document with the same
 -- data then has no news.
--- own_build_time: the build time of the last load of the same address that was not built in the future; a document that
--- was built earlier is stale.
+-- own_build_time: the build time of the last load of the same address and source that was not built in the future; a
+-- document that was built earlier is stale.
 -- location_source: the source of the last load of the location.
 select
     asked.address,
@@ -24,6 +24,7 @@ select
         where
             load.location_id = asked.location_id
             and load.address = asked.address
+            and load.source = asked.source
             and load.outcome = 'loaded'
             and load.build_time <= load.known_at
         order by load.document_load_id desc
@@ -39,11 +40,12 @@ select
 from
     unnest(
         %(addresses)s::text[],
+        %(sources)s::text[],
         %(location_ids)s::smallint[],
         %(first_days)s::date[],
         %(last_days)s::date[],
         %(processing_keys)s::text[]
-    ) as asked (address, location_id, first_day, last_day, processing_key)
+    ) as asked (address, source, location_id, first_day, last_day, processing_key)
 cross join lateral (
     select
         load.*,

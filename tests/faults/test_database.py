@@ -119,6 +119,14 @@ def test_a_backslash_is_a_backslash_whatever_the_database_takes_it_for(dsn: str)
         assert fetch_one(conn, "select %s, %s", (text, [text])) == (text, [text])
 
 
+def test_an_export_guards_spreadsheets_whatever_the_database_takes_a_backslash_for(dsn: str, tmp_path: Path) -> None:
+    with administrator(dsn) as cursor:
+        cursor.execute(f"alter database {parse_dsn(dsn)['dbname']} set standard_conforming_strings = off")
+        cursor.execute("update public.location_dimension set name = '=1+1' where location_code = 'CA'")
+    assert Cli(dsn, tmp_path)("export", str(tmp_path / "csv"), "--tables", "location_dimension").returncode == 0
+    assert ",'=1+1," in (tmp_path / "csv/location_dimension.csv").read_text(encoding="utf-8")
+
+
 def test_no_file_of_ours_depends_on_what_a_backslash_means() -> None:
     files = [path for path in database.SQL.rglob("*.sql") if "examples" not in path.parts]
     assert [path.name for path in files if "\\" in re.sub("E'[^']*'", "", path.read_text())] == []

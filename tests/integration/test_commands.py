@@ -263,7 +263,10 @@ def test_what_waits_for_somebody_is_in_status_with_the_command_that_deals_with_i
         "drift 2 (notice, state WA): path added: data.cases.suspected, now number",
     ]
     waiting = cli("status").stdout.partition("run lock: free\n")[2].splitlines()
-    assert re.fullmatch(rf"rejected 2: states/wa/{DAY}.json since \S+Z: data.outcomes.death: is missing", waiting[0])
+    assert re.fullmatch(
+        rf"rejected 2: states/wa/{DAY}.json since \S+Z: data.outcomes.death: is missing; its bytes: main.py document 2",
+        waiting[0],
+    )
     assert waiting[1:] == [
         "once that is mended, accepted or passed over (main.py skip): main.py replay --rejected",
         "drift 1 (breaking, state WA): path gone: data.outcomes.death; to take it as it is: main.py drift --accept 1",

@@ -200,7 +200,7 @@ def test_pruning_drops_old_bytes_and_says_what_a_replay_loses(warehouse: Warehou
     )
     # The first history brought the field definitions.
     assert sorted(kept) == [("states/ca/2021-01-20.json",), (ADDRESS,), (ADDRESS,)]
-    with pytest.raises(UsageError, match="the bytes of 3 documents were pruned"):
+    with pytest.raises(UsageError, match="the bytes of 3 documents of CA were pruned"):
         replay_all(warehouse)
 
 

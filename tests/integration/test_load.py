@@ -197,6 +197,17 @@ def test_an_older_build_is_stale_and_not_loaded_unless_forced(warehouse: Warehou
     assert warehouse.rows("select count(*) from public.death_fact") == [(3,)]
 
 
+def test_an_older_build_of_another_source_is_loaded(warehouse: Warehouse, tmp_path: Path) -> None:
+    """A build time orders the documents of one source alone: another source is somebody's choice."""
+    warehouse.history(days(2))
+    other = Warehouse(warehouse.conn, tmp_path / "other")
+    other.publish(CALIFORNIA, state_history("CA", days(3), "2021-01-01T00:00:00Z"))
+    assert counted(other.load()) == {"loaded": 1}
+    warehouse.publish(CALIFORNIA, state_history("CA", days(4), "2021-01-02T00:00:00Z"))
+    assert counted(warehouse.load()) == {"stale": 1}
+    assert warehouse.rows("select count(*) from public.death_fact") == [(3,)]
+
+
 # --- revisions ---
 
 
@@ -629,7 +640,11 @@ def test_keys_are_part_of_every_merge() -> None:
 
 @pytest.mark.parametrize(
     "bounds",
-    [{"first_day": date(2022, 1, 1), "last_day": date(2022, 1, 31)}, {"last_day": date(2019, 1, 1)}],
+    [
+        {"first_day": date(2022, 1, 1), "last_day": date(2022, 1, 31)},
+        {"last_day": date(2019, 1, 1)},
+        {"first_day": date(2035, 1, 1)},
+    ],
 )
 def test_a_range_of_which_nothing_is_published_exits_4_each_time(
     warehouse: Warehouse, bounds: dict[str, date]
@@ -639,3 +654,5 @@ def test_a_range_of_which_nothing_is_published_exits_4_each_time(
     warehouse.load()
     assert warehouse.load(**bounds).exit_code == 4
     assert warehouse.load(first_day=date(2021, 1, 3)).exit_code == 0
+    for table in ("run", "document_load"):
+        assert warehouse.rows(f"select count(*) from ops.{table} where first_day > last_day") == [(0,)]
