@@ -320,7 +320,7 @@ def _skip(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _prune_options(parser: Parser) -> None:
     text = "drop bytes received longer ago than this (default: 365)"
     parser.option("--older-than-days", text, metavar="N", type=opt.days, default=365)
-    parser.shared("--wait")
+    parser.shared("--wait", "--json")
 
 
 def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -329,13 +329,16 @@ def _prune(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     examples:
       main.py prune --older-than-days 365
     """
+    from msgspec.structs import asdict
+
     from etl.run import prune
 
     with _connected(options, environ, writes=True) as conn:
         pruned = prune.prune(conn, options.older_than_days)
-    _print(f"{pruned.documents} documents dropped, {pruned.size_bytes} bytes before compression")
+    lines = [f"{pruned.documents} documents dropped, {pruned.size_bytes} bytes before compression"]
     for location, moment in pruned.lost.items():
-        _print(f"{location}: can no longer be replayed; that would lose its revisions before {moment}")
+        lines.append(f"{location}: can no longer be replayed; that would lose its revisions before {moment}")
+    _print_result(options, asdict(pruned), *lines)
     return ExitCode.OK
 
 
@@ -346,7 +349,7 @@ def _mirror_options(parser: Parser) -> None:
     parser.add_argument("directory", metavar="DIR", help="folder to save to, made if missing")
     parser.option("--source", "api, snapshot, a URL or a directory (default: api)", metavar="S", default="api")
     parser.switch("--single-days", "save the documents of single days as well")
-    parser.shared("--jobs", "--no-progress")
+    parser.shared("--jobs", "--json", "--no-progress")
 
 
 def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -363,9 +366,10 @@ def _mirror(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     folder = mirror.Mirror(source, Path(options.directory), options.jobs, _progress(options))
     folder.update(single_days=options.single_days)
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in folder.counts.items())
-    _print(f"{source.name} -> {options.directory}: {counts}")
-    for address, reason in folder.failed.items():
-        _print(f"failed: {address}: {reason}")
+    lines = [f"{source.name} -> {options.directory}: {counts}"]
+    lines += [f"failed: {address}: {reason}" for address, reason in folder.failed.items()]
+    found = {"source": source.name, "documents": folder.counts, "failed": folder.failed}
+    _print_result(options, found, *lines)
     return ExitCode.SOURCE if folder.failed else ExitCode.OK
 
 
@@ -398,6 +402,7 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _report_options(parser: Parser) -> None:
     parser.add_argument("directory", metavar="DIR", help="folder to write to, made if missing")
     parser.switch("--png", "write the national curves as pictures instead of the page")
+    parser.shared("--json")
 
 
 def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -411,8 +416,10 @@ def _report(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     with _connected(options, environ) as conn:
         written = write.write(conn, Path(options.directory), png=options.png)
-    for path in written:
-        _print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    sizes = {str(path): path.stat().st_size for path in written}
+    _print_result(
+        options, {"bytes_by_path": sizes}, *(f"{path}: {size / 1e6:.1f} MB" for path, size in sizes.items())
+    )
     return ExitCode.OK
 
 
@@ -532,7 +539,7 @@ def _init_db(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with _connected(options, environ, writes=True, needs_schema=False) as conn:
         applied = schema.upgrade(conn)
         schema.require_views(conn)
-    _print(f"schema up to date, {len(applied)} files applied")
+    _print_result(options, {"applied": applied}, f"schema up to date, {len(applied)} files applied")
     return ExitCode.OK
 
 
@@ -576,6 +583,6 @@ COMMANDS = {
     "export": Command(_export_options, _export),
     "report": Command(_report_options, _report),
     "document": Command(_document_options, _document),
-    "init-db": Command(lambda parser: parser.shared("--wait"), _init_db),
+    "init-db": Command(lambda parser: parser.shared("--wait", "--json"), _init_db),
     "psql": Command(_psql_options, _psql),
 }

@@ -283,5 +283,5 @@ def _secret(name: str, environ: Mapping[str, str]) -> str | None:
     try:
         return config.secret(name, environ)
     except UsageError as error:
-        log.error("alerts are off", extra={"reason": str(error)})
+        log.error("nobody is told by this address", extra={"variable": name, "reason": str(error)})
         return None

@@ -176,7 +176,7 @@ def test_addresses_come_from_a_file_too_and_one_that_is_wrong_does_not_stop_the_
     assert SECRET not in own_log(caplog)
     receiver.environ[f"{alerts.ALERT_URLS}_FILE"] = str(tmp_path / "missing")
     assert tell(conn, receiver, Notice(ExitCode.SOURCE, ["other"])) == []
-    assert "alerts are off" in caplog.text
+    assert "nobody is told by this address" in caplog.text
 
 
 def test_a_role_that_may_not_remember_is_told_all_the_same(

@@ -114,6 +114,20 @@ def test_init_db_makes_the_schema_and_then_nothing(cli: Cli, empty_dsn: str) -> 
     assert first.stdout == f"schema up to date, {len(schema.tables()) + 1} files applied\n"
 
 
+def test_every_command_with_a_result_prints_it_as_one_object(cli: Cli, tmp_path: Path) -> None:
+    cli("load", "--source", "snapshot", "--locations", "vi", "--no-past")
+    page, copy = tmp_path / "page", tmp_path / "copy"
+    assert cli.json("init-db") == {"applied": [], "returncode": 0}
+    assert cli.json("prune") == {"documents": 0, "size_bytes": 0, "lost": {}, "returncode": 0}
+    written = cli.json("report", str(page))
+    size = (page / "index.html").stat().st_size
+    assert written == {"bytes_by_path": {str(page / "index.html"): size}, "returncode": 0}
+    mirrored = cli.json("mirror", str(copy), "--source", "snapshot")
+    assert mirrored == {"source": "snapshot", "documents": {"written": 58}, "failed": {}, "returncode": 0}
+    again = cli.json("mirror", str(copy), "--source", "snapshot")
+    assert again["documents"] == {"not_modified": 58}
+
+
 def test_init_db_fails_where_it_cannot_make_the_views_again(cli: Cli, empty_dsn: str) -> None:
     """The views are of another version, and somebody's own view hangs on one of them."""
     assert cli("init-db", DATABASE_URL=empty_dsn).returncode == 0
