@@ -28,7 +28,7 @@ POLL, WAIT = 10, 1800
 
 
 class DeploymentError(Exception):
-    """What stops a deployment; the text says what to do. `exit_code` is that of the task that failed, or 1."""
+    """A deployment cannot go on; the text says what to do. `exit_code` is that of the task that failed, or 1."""
 
     def __init__(self, text: str, exit_code: int = 1) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class DeploymentError(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """What AWS says of a stack: its state, its parameters and its outputs."""
+    """A stack as AWS describes it: its state, its parameters and its outputs."""
 
     status: str
     parameters: dict[str, str]

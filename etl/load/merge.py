@@ -44,7 +44,7 @@ PAST_STAMPS = ("known_from", "known_to", "change", "changed_columns")
 
 
 class RowCounts(Struct):
-    """What became of the rows of one table."""
+    """Counts of the rows of one table, by their fate."""
 
     inserted: int = 0
     updated: int = 0

@@ -21,9 +21,13 @@ def as_json(checks: list[Check]) -> dict[str, Any]:
 def as_lines(checks: list[Check]) -> list[str]:
     """A line per check, and one for all of them."""
     lines = [
-        f"{check.outcome:<8}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
+        f"{check.outcome:<13}{check.kind:<10}{check.findings:>8}  {check.name}: {check.meaning}" for check in checks
     ]
     failed = sum(check.has_failed for check in checks)
-    verdict = f"{failed} required failed{'' if failed else ': nothing that is loaded contradicts itself'}"
+    verdict = f"{failed} required failed"
+    if not failed and any(check.was_made for check in checks):
+        verdict += ": nothing that is loaded contradicts itself"
+    if unmade := sum(not check.was_made for check in checks):
+        verdict += f"; {unmade} not checked: something that they need is not loaded"
     advisory = "advisory findings are about what was published, and fail nothing: docs/data-quality.md"
     return [*lines, f"{verdict}; {advisory}"]

@@ -6,7 +6,7 @@ do $$
 declare
     wanted text;
     -- Every table of the program with the rights of covid_loader on it; covid_reader reads the same tables, and neither
-    -- has a right on any other. What was recorded is never deleted: the star and its history are, by a replay.
+    -- has a right on any other. Deletes are allowed only in the star, its history and the digests of reports.
     tables constant text[] := array[
         ['public.date_dimension', 'select'],
         ['public.location_dimension', 'select, update'],

@@ -1,5 +1,5 @@
--- The events of some outcomes in their order, for some locations, or for all if location_ids is null. Of rejected
--- documents, those that are open; one is overtaken if a later document was loaded for any of its days.
+-- The open events of some outcomes in their order, for some locations, or for all if location_ids is null. A rejected
+-- document is overtaken if a later document was loaded for any of its days.
 select
     load.document_load_id,
     load.run_id,

@@ -177,6 +177,28 @@ def test_locations_are_seeded_with_fips_numbers_and_populations(conn: Connection
     assert fetch_one(conn, california) == (6, "California", "06", 39283497)
 
 
+def test_states_are_in_the_divisions_of_the_census_bureau(conn: Connection) -> None:
+    # U.S. Census Bureau, Census Regions and Divisions of the United States.
+    divisions = {
+        ("Northeast", "New England"): "CT MA ME NH RI VT",
+        ("Northeast", "Middle Atlantic"): "NJ NY PA",
+        ("Midwest", "East North Central"): "IL IN MI OH WI",
+        ("Midwest", "West North Central"): "IA KS MN MO ND NE SD",
+        ("South", "South Atlantic"): "DC DE FL GA MD NC SC VA WV",
+        ("South", "East South Central"): "AL KY MS TN",
+        ("South", "West South Central"): "AR LA OK TX",
+        ("West", "Mountain"): "AZ CO ID MT NM NV UT WY",
+        ("West", "Pacific"): "AK CA HI OR WA",
+        (None, None): "AS GU MP PR US VI",
+    }
+    found = fetch_all(
+        conn,
+        "select census_region, census_division, string_agg(location_code, ' ' order by location_code)"
+        " from public.location_dimension group by 1, 2",
+    )
+    assert {(region, division): codes for region, division, codes in found} == divisions
+
+
 # --- the calendar ---
 
 
