@@ -90,7 +90,7 @@ def figure(conn: Connection, code: str, day: date, name: str) -> Figure:
             "or a path in a report, such as tests.pcr.people.positive"
         )
     query = read_sql("document/figure.sql").format(table=column.table)
-    bound = {"location_id": location.location_id, "day": day, "column": column.name, "test_id": column.test_id}
+    bound = {"location_id": location.location_id, "day": day, "column_name": column.name, "test_id": column.test_id}
     origins = rows_of(conn, Origin, query, bound)
     if not origins:
         raise UsageError(f"{column.table} has no row of {location.code}, {day}")

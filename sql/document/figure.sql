@@ -1,7 +1,7 @@
 -- A figure of the star with the event that brought its row, and the document of that event. {table} stands for the table;
 -- a kind of test has a row of its own.
 select
-    to_jsonb(fact) ->> %(column)s as value,
+    to_jsonb(fact) ->> %(column_name)s as value,
     load.document_id,
     document.sha256,
     load.source,
