@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from etl import __version__, config, ending, errors, logs
 from etl.cli import options as opt
@@ -95,21 +95,20 @@ def build_parser(environ: Mapping[str, str], chosen: str | None = None) -> argpa
     return parser
 
 
-def _print(*lines: str) -> None:
-    """Prints the lines of a result, each on one line; it is no error that the reader (head, less) has left."""
+@contextmanager
+def _stdout() -> Iterator[TextIO]:
+    """The standard output; it is no error that its reader (head, less) has left."""
     try:
-        print("\n".join(map(printable, lines)), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_bytes(body: bytes) -> None:
-    """Writes bytes to stdout as they are, with the same patience for its reader."""
-    try:
-        sys.stdout.buffer.write(body)
+        yield sys.stdout
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print(*lines: str) -> None:
+    """Prints the lines of a result, each on one line."""
+    with _stdout() as stdout:
+        print("\n".join(map(printable, lines)), file=stdout)
 
 
 def _print_result(options: argparse.Namespace, found: Mapping[str, Any], *lines: str) -> None:
@@ -507,20 +506,22 @@ def _document(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
       main.py document ca 2021-01-02 total_deaths
       main.py document ca 2021-01-02 tests.pcr.people.positive
     """
+    from msgspec import to_builtins
+
     from etl.show import document
 
     if options.figure:
         with _connected(options, environ) as conn:
             found = document.figure(conn, options.wanted, options.day, options.figure)
-        _print_result(options, found.as_json(), *found.as_lines())
+        _print_result(options, to_builtins(found), *found.as_lines())
         return ExitCode.OK
     if options.day or options.json or not options.wanted.isdecimal():
-        raise UsageError(
-            f"give the number of a document, or LOCATION DAY FIGURE; see {config.command('document --help')}"
-        )
+        see = config.command("document --help")
+        raise UsageError(f"give the number of a document, or LOCATION DAY FIGURE; see {see}")
     with _connected(options, environ) as conn:
         body = document.body_of(conn, int(options.wanted))
-    _print_bytes(body)
+    with _stdout() as stdout:
+        stdout.buffer.write(body)
     return ExitCode.OK
 
 

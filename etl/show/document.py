@@ -1,11 +1,11 @@
 """The stored bytes of documents, and the place of a loaded figure in them."""
 
 from datetime import date
-from typing import Any
+from functools import partial
 
 import msgspec
 from msgspec import UNSET, Struct
-from msgspec.structs import asdict
+from msgspec.structs import replace
 
 from etl.config import command
 from etl.database.connection import Connection, fetch_all, read_sql, rows_of
@@ -17,7 +17,7 @@ from etl.transform.drift import Alias
 
 
 class Column(Struct, frozen=True):
-    """The place of a figure in the star, and its path in a report."""
+    """The table and column of a figure, and its path in a report; `test_id` is the kind of test, if it is of one."""
 
     table: str
     name: str
@@ -25,9 +25,15 @@ class Column(Struct, frozen=True):
     test_id: int | None = None
 
 
-class Origin(Struct, frozen=True):
-    """A figure as text, and the document that brought its row: a row of `sql/document/figure.sql`."""
+class Figure(Struct, frozen=True):
+    """A figure of the star as text, with the document that brought its row: a row of `sql/document/figure.sql`.
 
+    `place` is its place in the document in the words of jq, None where the bytes were pruned.
+    """
+
+    column: Column
+    location: str
+    date: str
     value: str | None
     document_id: int
     sha256: str
@@ -36,47 +42,33 @@ class Origin(Struct, frozen=True):
     run_id: int
     known_from: str
     is_pruned: bool
-
-
-class Figure(Struct, frozen=True):
-    """A figure of the star with its origin, and its `place` in that document; None where the bytes were pruned."""
-
-    location: str
-    day: date
-    column: Column
-    origin: Origin
-    place: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The figure as `document --json` prints it."""
-        table, name = self.column.table, self.column.name
-        where = {"location": self.location, "date": str(self.day), "table": table, "column": name}
-        return where | {"test_id": self.column.test_id} | asdict(self.origin) | {"place": self.place}
+    place: str | None = None
 
     def as_lines(self) -> list[str]:
         """The figure in words, with the command that shows it in its document."""
-        origin, test = self.origin, f" of test {self.column.test_id}" if self.column.test_id else ""
-        shown = command(f"document {origin.document_id} | jq '{self.place}'")
+        column, place = self.column, "the bytes of the document were pruned"
+        if self.place:
+            place = f"its place there: {command(f'document {self.document_id}')} | jq '{self.place}'"
+        test = f" of test {column.test_id}" if column.test_id else ""
         return [
-            f"{self.column.table}.{self.column.name}{test}, {self.location}, {self.day}: {origin.value or 'null'}",
-            f"known from {origin.known_from}, by run {origin.run_id}",
-            f"document {origin.document_id}: {origin.address} of {origin.source}, sha256 {origin.sha256}",
-            f"its place there: {shown}" if self.place else "the bytes of the document were pruned",
+            f"{column.table}.{column.name}{test}, {self.location}, {self.date}: {self.value or 'null'}",
+            f"known from {self.known_from}, by run {self.run_id}",
+            f"document {self.document_id}: {self.address} of {self.source}, sha256 {self.sha256}",
+            place,
         ]
 
 
 def body_of(conn: Connection, document_id: int) -> bytes:
     """The stored bytes of a document, decompressed; raises `UsageError` where there are none."""
     found = fetch_all(conn, "select body is null from ops.document where document_id = %s", (document_id,))
-    if not found:
-        raise UsageError(f"there is no document {document_id}; `{command('status')}` numbers the rejected ones")
-    if found[0][0]:
-        raise UsageError(f"the bytes of document {document_id} were pruned")
-    return events.stored_document(conn, document_id).body
+    if found == [(False,)]:
+        return events.stored_document(conn, document_id).body
+    reason = f"the bytes of document {document_id} were pruned" if found else f"there is no document {document_id}"
+    raise UsageError(f"{reason}; `{command('status')}` numbers those that were rejected")
 
 
 def figure(conn: Connection, code: str, day: date, name: str) -> Figure:
-    """The figure of one location and day in a column, such as `total_deaths`, or of a path, as of a kind of test.
+    """The figure of one location and day in a column, such as `total_deaths`, or at a path, as of a kind of test.
 
     Raises `UsageError` for an unknown location or name, and where no such row is loaded.
     """
@@ -91,17 +83,17 @@ def figure(conn: Connection, code: str, day: date, name: str) -> Figure:
         )
     query = read_sql("document/figure.sql").format(table=column.table)
     bound = {"location_id": location.location_id, "day": day, "column_name": column.name, "test_id": column.test_id}
-    origins = rows_of(conn, Origin, query, bound)
-    if not origins:
+    found = rows_of(conn, partial(Figure, column=column), query, bound)
+    if not found:
         raise UsageError(f"{column.table} has no row of {location.code}, {day}")
-    place, aliases = None, rules.read(conn).of(location).aliases
-    if not origins[0].is_pruned:
-        place = _place(body_of(conn, origins[0].document_id), day, column.path, aliases)
-    return Figure(location.code, day, column, origins[0], place)
+    if found[0].is_pruned:
+        return found[0]
+    body, aliases = body_of(conn, found[0].document_id), rules.read(conn).of(location).aliases
+    return replace(found[0], place=_place(body, found[0].date, column.path, aliases))
 
 
 def _columns(shape: Shape) -> dict[str, Column]:
-    """The columns by their name and their path; those of kinds of test, which share names, by their path alone."""
+    """The columns by their path, and those that hold one metric alone also by their name."""
     columns = [Column(REPORT_TABLE, part.column, part.path) for part in shape.attributes]
     for metric in shape.metrics:
         columns += [Column(metric.table, name, path, metric.test_id) for name, path in metric.columns.items()]
@@ -109,20 +101,20 @@ def _columns(shape: Shape) -> dict[str, Column]:
     return by_path | {column.name: column for column in columns if not column.test_id}
 
 
-def _place(body: bytes, day: date, path: str, aliases: tuple[Alias, ...]) -> str | None:
-    """The place of a path in the report of a day, in the words of jq; an alias may name another path for it."""
+def _place(body: bytes, day: str, path: str, aliases: tuple[Alias, ...]) -> str | None:
+    """The place of a path in the report of a day; an alias may name another path for it."""
     data = msgspec.json.decode(body)["data"]
+    numbered = [(f".data[{number}]", report) for number, report in enumerate(data)] if isinstance(data, list) else []
     renamed = [
         f"{alias.published}{path.removeprefix(alias.path)}"
         for alias in aliases
         if alias.published and f"{path}.".startswith(f"{alias.path}.")
     ]
-    reports = (
-        {f".data[{number}]": report for number, report in enumerate(data)}
-        if isinstance(data, list)
-        else {".data": data}
+    places = (
+        f"{place}.{name}"
+        for place, report in numbered or [(".data", data)]
+        if report["date"] == day
+        for name in (path, *renamed)
+        if find(report, name) is not UNSET
     )
-    for place, report in reports.items():
-        if report["date"] == str(day):
-            return next((f"{place}.{name}" for name in (path, *renamed) if find(report, name) is not UNSET), None)
-    return None
+    return next(places, None)

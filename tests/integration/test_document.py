@@ -58,18 +58,18 @@ def test_every_figure_of_a_report_is_at_its_place_in_its_document(few_dsn: str, 
     with database.connect(config.Database(few_dsn)) as conn:
         first = figure(conn, code, DAY, "total_cases")
         body, report_place = (
-            body_of(conn, first.origin.document_id),
+            body_of(conn, first.document_id),
             str(first.place).removesuffix(".cases.total.value"),
         )
-        assert hashlib.sha256(body).hexdigest() == first.origin.sha256
+        assert hashlib.sha256(body).hexdigest() == first.sha256
         found: dict[str, Figure] = {}
         for name in names_of(shape):
             with suppress(UsageError):
                 found[name] = figure(conn, code, DAY, name)
     for name, shown in found.items():
         assert shown.place == f"{report_place}.{shown.column.path}"
-        assert is_same(at(body, shown.place), shown.origin.value), name
-    assert sum(shown.origin.value is not None for shown in found.values()) > 20
+        assert is_same(at(body, shown.place), shown.value), name
+    assert sum(shown.value is not None for shown in found.values()) > 20
     # A kind of test without any number has no row.
     for name in names_of(shape):
         assert name in found or at(body, f"{report_place}.{name}") in (None, {"value": None, "calculated": ANY})
@@ -80,7 +80,7 @@ def test_a_figure_of_a_single_day_and_of_another_name_is_found(warehouse: Wareho
     warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", cases__total=5)))
     warehouse.load(day=DAY)
     assert figure(warehouse.conn, "ca", DAY, "total_cases").place == ".data.cases.total.value"
-    assert figure(warehouse.conn, "ca", DAY, "total_cases").origin.value == "5"
+    assert figure(warehouse.conn, "ca", DAY, "total_cases").value == "5"
     renamed = state_history("CA", deepcopy(DAYS), "2021-05-04T00:00:00Z")
     for row in renamed["data"]:
         plant(row, "infections.all", pluck(row, "cases.total"))
@@ -92,7 +92,7 @@ def test_a_figure_of_a_single_day_and_of_another_name_is_found(warehouse: Wareho
     drift_record.accept(warehouse.conn, change.drift_id, with_loss=False)
     assert replay_rejected(warehouse.conn, None).exit_code == 0
     found = figure(warehouse.conn, "ca", DAY, "total_cases")
-    assert (found.origin.value, found.place) == ("2", ".data[0].infections.all.value")
+    assert (found.value, found.place) == ("2", ".data[0].infections.all.value")
 
 
 def test_pruned_bytes_are_said_to_be_pruned(warehouse: Warehouse) -> None:
@@ -102,7 +102,7 @@ def test_pruned_bytes_are_said_to_be_pruned(warehouse: Warehouse) -> None:
     found = figure(warehouse.conn, "ca", DAY, "total_cases")
     assert (found.place, found.as_lines()[-1]) == (None, "the bytes of the document were pruned")
     with pytest.raises(UsageError, match="the bytes of document 1 were pruned"):
-        body_of(warehouse.conn, found.origin.document_id)
+        body_of(warehouse.conn, found.document_id)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_command_writes_the_stored_bytes_and_names_the_place(command: Comman
         (("ca",), "give the number of a document, or LOCATION DAY FIGURE; see main.py document --help"),
         (("1", "2021-01-02"), "give the number of a document, or LOCATION DAY FIGURE"),
         (("ca", "yesterday", "total_deaths"), "'yesterday' is no date; expected YYYY-MM-DD"),
-        (("7",), "there is no document 7; `main.py status` numbers the rejected ones"),
+        (("7",), "there is no document 7; `main.py status` numbers those that were rejected"),
         (("9" * 30,), "there is no document 999"),
     ],
 )
