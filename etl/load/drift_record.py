@@ -37,7 +37,7 @@ class RecordedChange(Struct, frozen=True):
     first_seen: str
     last_seen: str
     first_run_id: int
-    acknowledged: str | None
+    accepted: str | None
     ended: str | None
     status: str
     accepted_for: list[str] | None
@@ -115,7 +115,7 @@ def end(conn: Connection, observation: Observation, shown: Sequence[RecordedChan
     execute(
         conn,
         "update ops.drift set ended_at = clock_timestamp() where signal = 'shape' and ended_at is null"
-        " and acknowledged_at is null and endpoint_kind = %s and last_location = %s"
+        " and accepted_at is null and endpoint_kind = %s and last_location = %s"
         " and (build_time <= last_seen_at and build_time > %s) is not true and drift_id <> all(%s)",
         (observation.endpoint_kind, observation.location_code, observation.build_time, numbers),
     )
@@ -137,7 +137,7 @@ def accept(conn: Connection, drift_id: int, *, with_loss: bool) -> str:
         consequences = _apply(conn, change, with_loss=with_loss)
         execute(
             conn,
-            "update ops.drift set acknowledged_at = coalesce(acknowledged_at, clock_timestamp()) where drift_id = %s",
+            "update ops.drift set accepted_at = coalesce(accepted_at, clock_timestamp()) where drift_id = %s",
             (drift_id,),
         )
     return f"drift {drift_id} accepted: {change}; {consequences}"

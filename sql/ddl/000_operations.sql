@@ -152,12 +152,12 @@ create table ops.drift (
     first_run_id bigint not null references ops.run,
     last_seen_at timestamptz not null,
     last_run_id bigint not null references ops.run,
-    acknowledged_at timestamptz,
+    accepted_at timestamptz,
     ended_at timestamptz
 );
 create unique index drift_current on ops.drift (endpoint_kind, change, path, coalesce(after, ''))
 where signal = 'shape' and ended_at is null;
-comment on table ops.drift is 'One row per change in what the source publishes, in its field definitions or in the shape of its data. Open until it is acknowledged or over.';
+comment on table ops.drift is 'One row per change in what the source publishes, in its field definitions or in the shape of its data. Open until it is accepted or over.';
 comment on column ops.drift.drift_id is 'Number of the change, for `drift --accept`; gaps are normal.';
 comment on column ops.drift.endpoint_kind is 'Kind of the documents: nation or state.';
 comment on column ops.drift.signal is 'definition: the source''s description of a field has changed; shape: the paths or types of its data have.';
@@ -173,7 +173,7 @@ comment on column ops.drift.first_seen_at is 'When the change was first seen (UT
 comment on column ops.drift.first_run_id is 'Run that saw the change first: ops.run.run_id.';
 comment on column ops.drift.last_seen_at is 'When the last run to see the change first saw it (UTC instant).';
 comment on column ops.drift.last_run_id is 'Run that saw the change last: ops.run.run_id.';
-comment on column ops.drift.acknowledged_at is 'When somebody accepted the change (UTC instant); null while nobody has.';
+comment on column ops.drift.accepted_at is 'When somebody accepted the change (UTC instant); null while nobody has.';
 comment on column ops.drift.ended_at is 'When a later document of the same location was without the change (UTC instant); null while it lasts. Changes of definitions do not end.';
 
 create table ops.alias (

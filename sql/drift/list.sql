@@ -12,11 +12,10 @@ select
     to_char(drift.first_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as first_seen,
     to_char(drift.last_seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_seen,
     drift.first_run_id,
-    to_char(drift.acknowledged_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as acknowledged,
+    to_char(drift.accepted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as accepted,
     to_char(drift.ended_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as ended,
     case
-        when alias.accepted_for is not null then 'accepted'
-        when drift.acknowledged_at is not null then 'acknowledged'
+        when drift.accepted_at is not null then 'accepted'
         when drift.ended_at is not null then 'over'
         else 'open'
     end as status,
@@ -27,4 +26,4 @@ left join lateral (
     from ops.alias
     where alias.drift_id = drift.drift_id and undone_at is null
 ) as alias on true
-order by drift.acknowledged_at is not null or drift.ended_at is not null, drift.severity, drift.drift_id;
+order by drift.accepted_at is not null or drift.ended_at is not null, drift.severity, drift.drift_id;

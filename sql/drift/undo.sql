@@ -6,6 +6,6 @@ with aliases as (
 )
 
 update ops.drift
-set acknowledged_at = null
-where drift_id = %(drift_id)s and acknowledged_at is not null
+set accepted_at = null
+where drift_id = %(drift_id)s and accepted_at is not null
 returning drift_id;

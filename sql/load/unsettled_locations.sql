@@ -11,4 +11,4 @@ where finding.ended_at is null
 union
 select drift.last_location as location_code
 from ops.drift as drift
-where drift.signal = 'shape' and drift.ended_at is null and drift.acknowledged_at is null;
+where drift.signal = 'shape' and drift.ended_at is null and drift.accepted_at is null;

@@ -48,7 +48,7 @@ cross join
             'open_drift', 'Changes of the source that are open.', '',
             (
                 select count(*) from ops.drift
-                where acknowledged_at is null and ended_at is null
+                where accepted_at is null and ended_at is null
             )
         ),
         ('open_findings', 'Findings that stand.', '', (

@@ -35,7 +35,7 @@ select
         from ops.drift as change
         where
             change.first_seen_at <= counts.at
-            and coalesce(change.acknowledged_at > counts.at, true) and coalesce(change.ended_at > counts.at, true)
+            and coalesce(change.accepted_at > counts.at, true) and coalesce(change.ended_at > counts.at, true)
     ) as open_drift,
     (
         select count(*)

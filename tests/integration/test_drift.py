@@ -51,7 +51,7 @@ class Publisher:
 
     def drift(self) -> list[tuple[Any, ...]]:
         return self.warehouse.rows(
-            "select drift_id, change, path, last_location, first_run_id, last_run_id, acknowledged_at is not null,"
+            "select drift_id, change, path, last_location, first_run_id, last_run_id, accepted_at is not null,"
             " ended_at is not null from ops.drift order by 1"
         )
 
@@ -83,7 +83,7 @@ def test_a_change_ends_when_the_location_that_showed_it_last_does_not_any_more(p
     assert [each.drift_id for each in publisher.load(add_suspected).drift] == [2]
 
 
-def test_what_was_acknowledged_stays_known_when_it_goes_and_comes_back(publisher: Publisher) -> None:
+def test_what_was_accepted_stays_known_when_it_goes_and_comes_back(publisher: Publisher) -> None:
     publisher.load(add_suspected)
     assert drift_record.accept(publisher.warehouse.conn, 1, with_loss=False) == (
         "drift 1 accepted: path added: data.cases.suspected, now object; nothing else changes"
@@ -339,7 +339,7 @@ def test_a_new_definition_of_all_states_is_accepted_and_taken_back(publisher: Pu
     publisher.load(field_definitions=[*DEFINITIONS, definition()])
     conn = publisher.warehouse.conn
     assert drift_record.accept(conn, 1, with_loss=False).endswith("titled Recovered; nothing else changes")
-    assert [change.status for change in drift_record.changes(conn)] == ["acknowledged"]
+    assert [change.status for change in drift_record.changes(conn)] == ["accepted"]
     assert "drift 1 is open again" in drift_record.undo(conn, 1)
     assert [change.status for change in drift_record.changes(conn)] == ["open"]
 

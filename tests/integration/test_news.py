@@ -40,7 +40,7 @@ LEFT = {
     "ops.document_load": "document_load_id, run_id, document_id, address, outcome, reason, build_time, processing_key, changed_rows,"
     " closed_at is null",
     "ops.finding": "finding_id, check_name, measure, report_date, value, meaning, document_id, run_id, ended_at is null",
-    "ops.drift": "drift_id, change, path, before, after, first_run_id, last_run_id, acknowledged_at is null, ended_at is null",
+    "ops.drift": "drift_id, change, path, before, after, first_run_id, last_run_id, accepted_at is null, ended_at is null",
     "public.field_definitions_dimension": "field_definition_id, name, path, is_current, build_time, document_id",
 }
 # What may be done to a published document before it is sent.

@@ -14,7 +14,7 @@ from etl.run.wording import advice, as_lines, news_lines, trouble_lines
 
 DRIFT = RecordedChange(
     3, "state", ["CA"], "shape", "path added", "data.cases.x", None, "number", "notice", "", "", first_run_id=7,
-    acknowledged=None, ended=None, status="open", accepted_for=None,
+    accepted=None, ended=None, status="open", accepted_for=None,
 )  # fmt: skip
 FINDING = RecordedFinding("highest value", "cases_fact.recovered", date(2021, 1, 2), 9, "high", location="NY")
 
