@@ -13,6 +13,8 @@ from etl.logs import FORMATS
 TIME_ZONE = "America/New_York"
 ALL = "all"
 LONGEST_DAYS = 36500
+# Each request under way may hold a document of the largest size in memory, and loads its server.
+MOST_JOBS = 32
 # Option -> variable that sets its default, for every command that has the option.
 VARIABLES = {
     "--source": "COVID_ETL_SOURCE",
@@ -120,6 +122,13 @@ def days(text: str) -> int:
     return number
 
 
+def jobs(text: str) -> int:
+    """A number of parallel requests, from 1 to `MOST_JOBS`."""
+    if (number := positive(text)) > MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text} parallel requests are more than {MOST_JOBS}")
+    return number
+
+
 def positive_or_all(text: str) -> int | str:
     """A number of 1 or more, or the word `all`."""
     return text if text == ALL else positive(text)
@@ -143,7 +152,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "--database-url": {"metavar": "URL", "text": "postgresql://USER@HOST:PORT/DATABASE [DATABASE_URL]"},
     "--log-format": {"choices": FORMATS, "default": "text", "text": "log lines on stderr: text or json"},
     "--locations": {"metavar": "L", "type": selection, "default": ALL, "text": "all (default), us, states, or ca,ny"},
-    "--jobs": {"metavar": "N", "type": positive, "default": 4, "text": "parallel requests (default: 4)"},
+    "--jobs": {"metavar": "N", "type": jobs, "default": 4, "text": "parallel requests, up to 32 (default: 4)"},
     "--wait": {"metavar": "SECONDS", "type": seconds, "default": 0.0, "text": "wait for another run (default: 0)"},
     "--json": {"action": "store_true", "text": "print the result as one JSON object"},
     "--no-progress": {"action": "store_true", "text": "no progress line on the terminal"},

@@ -123,6 +123,7 @@ def test_a_variable_with_a_wrong_value_is_named(variable: str, value: str, said:
         (["--date", "20210307"], "'20210307' is no date"),
         (["--from", "latest"], "argument --from: 'latest' is no date; expected YYYY-MM-DD"),
         (["--jobs", "0"], "'0' is no positive number"),
+        (["--jobs", "33"], "33 parallel requests are more than 32"),
         (["--wait", "-1"], "argument --wait"),
         (["--wait", "inf"], "'inf' is no number of seconds"),
         (["--nonsense"], "unrecognized arguments: --nonsense; see main.py load --help"),
