@@ -25,6 +25,8 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 ORDERLY_SECONDS, FORCED_SECONDS, IMPORT_SECONDS = 4, 1, 0.02
 
 _when_forced: list[Callable[[], None]] = []
+# The exit code of the signal that has come, if one has.
+_signalled: list[ExitCode] = []
 
 
 def watch_signals() -> None:
@@ -71,7 +73,13 @@ def when_forced(clean_up: Callable[[], None]) -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process now: an ordinary exit would wait for requests that are still under way in other threads."""
+    """Ends the process now: an ordinary exit would wait for requests that are still under way in other threads.
+
+    After a signal its exit code counts, even if a library has swallowed the exception and the command went on.
+    """
+    if _signalled and code != _signalled[0]:
+        code = _signalled[0]
+        log.error("command ended after a signal", extra={"exit_code": int(code)})
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -96,7 +104,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # A second signal must not cut off the orderly end that the first one began.
     for ignored in SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)
-    raise Interrupted(ExitCode(128 + number))
+    _signalled.append(ExitCode(128 + number))
+    raise Interrupted(_signalled[0])
 
 
 def _is_importing(frame: FrameType | None) -> bool:

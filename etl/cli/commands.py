@@ -445,6 +445,9 @@ def _status(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from etl.run import alerts
     from etl.show import status
 
+    others = bool(options.max_age_days or options.json)
+    if options.test_alerts + options.prometheus + others > 1:
+        raise UsageError("--test-alerts and --prometheus each go alone, without --max-age-days and --json")
     if options.test_alerts:
         problems = alerts.test(environ)
         _print(*(problems or ["the test message and the ping were taken"]))
@@ -515,9 +518,10 @@ def _document(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             found = document.figure(conn, options.wanted, options.day, options.figure)
         _print_result(options, to_builtins(found), *found.as_lines())
         return ExitCode.OK
-    if options.day or options.json or not options.wanted.isdecimal():
+    is_number = options.wanted.isdecimal() and len(options.wanted) <= opt.LONGEST_NUMBER
+    if options.day or options.json or not is_number:
         see = config.command("document --help")
-        raise UsageError(f"give the number of a document, or LOCATION DAY FIGURE; see {see}")
+        raise UsageError(f"give the number of a document alone, or LOCATION DAY FIGURE; see {see}")
     with _connected(options, environ) as conn:
         body = document.body_of(conn, int(options.wanted))
     with _stdout() as stdout:

@@ -13,6 +13,9 @@ from etl.logs import FORMATS
 TIME_ZONE = "America/New_York"
 ALL = "all"
 LONGEST_DAYS = 36500
+# In digits: the identities of the database have no more.
+LONGEST_NUMBER = 18
+LONGEST_WAIT_SECONDS = 7 * 24 * 3600
 # Each request under way may hold a document of the largest size in memory, and loads its server.
 MOST_JOBS = 32
 # Option -> variable that sets its default, for every command that has the option.
@@ -110,7 +113,7 @@ def day_or_word(text: str) -> date | str:
 
 def positive(text: str) -> int:
     """A number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return int(text)
 
@@ -135,10 +138,12 @@ def positive_or_all(text: str) -> int | str:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds, not below 0."""
+    """A number of seconds, from 0 to a week."""
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return float(text)
+    if (number := float(text)) > LONGEST_WAIT_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} seconds are more than {LONGEST_WAIT_SECONDS}, a week")
+    return number
 
 
 def selection(text: str) -> str:

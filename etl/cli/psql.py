@@ -10,7 +10,7 @@ from pathlib import Path
 from etl import config
 from etl.config import Database
 from etl.database import embedded
-from etl.database.connection import SQL, split_password
+from etl.database.connection import SQL, split_password, without_writes
 from etl.ending import leave_signals_to_child
 from etl.errors import UsageError
 
@@ -36,10 +36,13 @@ def run(psql: str, target: Database, arguments: Sequence[str], environ: Mapping[
     """
     if arguments and not arguments[0].startswith("-"):
         raise UsageError(f"psql takes no {arguments[0]!r}; for SQL: {config.command('psql')} -- -c 'select 1'")
-    dsn, password = split_password(target, read_only=read_only)
+    dsn, password = split_password(target)
     if "sslpassword=" in dsn:
         raise UsageError("psql would show sslpassword to other users: put it into a service file (PGSERVICE)")
     variables = {**environ, **({"PGPASSWORD": password} if password else {})}
+    if read_only:
+        dsn, options = without_writes(dsn, environ)
+        variables |= options
     command = [psql, *([dsn] if dsn else []), *arguments]
     if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
         command += ["--set", f"examples={_examples()}", *_own_startup_file(psql, environ)]

@@ -91,10 +91,10 @@ def _open(database: config.Database) -> Connection:
         time.sleep(1)
 
 
-def _parameters(database: config.Database) -> dict[str, Any]:
-    """The parameters of libpq; raises `UsageError` if the database URL cannot be read."""
+def _given(database: config.Database) -> dict[str, str]:
+    """The parameters in the connection string; raises `UsageError` if the database URL cannot be read."""
     try:
-        given = parse_dsn(database.dsn)
+        given: dict[str, str] = parse_dsn(database.dsn)
         # A password with an @ or a / in it would be taken for the name of a host, and shown.
         if "://" in database.dsn and any("@" in given.get(name, "") for name in ("host", "dbname")):
             raise psycopg2.ProgrammingError
@@ -104,21 +104,37 @@ def _parameters(database: config.Database) -> dict[str, Any]:
             "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read; "
             "expected postgresql://USER@HOST:PORT/DATABASE, with special characters of a password as in %40"
         ) from error
+    return given
+
+
+def _parameters(database: config.Database) -> dict[str, Any]:
+    """The parameters of libpq for a connection of the program."""
     own = {"application_name": _name(), "client_encoding": "UTF8"}
-    return KEEPALIVE | given | own | ({"password": database.password} if database.password else {})
+    return KEEPALIVE | _given(database) | own | ({"password": database.password} if database.password else {})
 
 
-def split_password(database: config.Database, *, read_only: bool = False) -> tuple[str, str | None]:
+def split_password(database: config.Database) -> tuple[str, str | None]:
     """The connection string without its password, as a command line may show it, and the password.
 
-    With `read_only` the session refuses to write, unless somebody takes that back in it.
+    Raises `UsageError` if the database URL cannot be read.
     """
-    parameters = parse_dsn(database.dsn)
+    parameters = _given(database)
     password = parameters.pop("password", None)
-    if read_only:
-        options = parameters.get("options") or os.environ.get("PGOPTIONS", "")
-        parameters["options"] = f"{options} -c default_transaction_read_only=on".strip()
     return make_dsn(**parameters), database.password or password
+
+
+def without_writes(dsn: str, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The connection string and the variables of a session that writes nothing unless somebody takes that back in it.
+
+    The variable holds for connections that are made later, too. libpq reads it only where neither the connection
+    string nor a service file has options: there the string has them all.
+    """
+    refuse, given = "-c default_transaction_read_only=on", parse_dsn(dsn)
+    variables = {"PGOPTIONS": f"{environ.get('PGOPTIONS', '')} {refuse}".strip()}
+    if "options" in given:
+        return make_dsn(dsn, options=f"{given['options']} {refuse}"), variables
+    is_service = "service" in given or "PGSERVICE" in environ
+    return make_dsn(dsn, options=variables["PGOPTIONS"]) if is_service else dsn, variables
 
 
 # --- statements and transactions ---

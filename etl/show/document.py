@@ -1,18 +1,22 @@
 """The stored bytes of documents, and the place of a loaded figure in them."""
 
+import json
+import re
+import shlex
 from datetime import date
 from functools import partial
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from etl.config import command
 from etl.database.connection import Connection, fetch_all, read_sql, rows_of
 from etl.errors import UsageError
 from etl.load import events, locations, rules
+from etl.transform import departures
 from etl.transform.declaration import REPORT_TABLE, Shape
-from etl.transform.departures import find
 from etl.transform.drift import Alias
 
 
@@ -28,7 +32,7 @@ class Column(Struct, frozen=True):
 class Figure(Struct, frozen=True):
     """A figure of the star as text, with the document that brought its row: a row of `sql/document/figure.sql`.
 
-    `place` is its place in the document in the words of jq, None where the bytes were pruned.
+    `place` is its place in the document in the words of jq, None where it is not known.
     """
 
     column: Column
@@ -46,12 +50,15 @@ class Figure(Struct, frozen=True):
 
     def as_lines(self) -> list[str]:
         """The figure in words, with the command that shows it in its document."""
-        column, place = self.column, "the bytes of the document were pruned"
-        if self.place:
-            place = f"its place there: {command(f'document {self.document_id}')} | jq '{self.place}'"
+        column, place = self.column, "its place there has a name that no alias of now leads to"
+        if self.is_pruned:
+            place = "the bytes of the document were pruned"
+        elif self.place:
+            place = f"its place there: {command(f'document {self.document_id}')} | jq {shlex.quote(self.place)}"
+        value = "null" if self.value is None else self.value
         test = f" of test {column.test_id}" if column.test_id else ""
         return [
-            f"{column.table}.{column.name}{test}, {self.location}, {self.date}: {self.value or 'null'}",
+            f"{column.table}.{column.name}{test}, {self.location}, {self.date}: {value}",
             f"known from {self.known_from}, by run {self.run_id}",
             f"document {self.document_id}: {self.address} of {self.source}, sha256 {self.sha256}",
             place,
@@ -89,7 +96,7 @@ def figure(conn: Connection, code: str, day: date, name: str) -> Figure:
     if found[0].is_pruned:
         return found[0]
     body, aliases = body_of(conn, found[0].document_id), rules.read(conn).of(location).aliases
-    return replace(found[0], place=_place(body, found[0].date, column.path, aliases))
+    return replace(found[0], place=_place(body, found[0].date, column.path, location.shape, aliases))
 
 
 def _columns(shape: Shape) -> dict[str, Column]:
@@ -97,24 +104,34 @@ def _columns(shape: Shape) -> dict[str, Column]:
     columns = [Column(REPORT_TABLE, part.column, part.path) for part in shape.attributes]
     for metric in shape.metrics:
         columns += [Column(metric.table, name, path, metric.test_id) for name, path in metric.columns.items()]
-    by_path = {column.path.removesuffix(".value"): column for column in columns}
+    by_path = {path: column for column in columns for path in (column.path, column.path.removesuffix(".value"))}
     return by_path | {column.name: column for column in columns if not column.test_id}
 
 
-def _place(body: bytes, day: str, path: str, aliases: tuple[Alias, ...]) -> str | None:
-    """The place of a path in the report of a day; an alias may name another path for it."""
-    data = msgspec.json.decode(body)["data"]
-    numbered = [(f".data[{number}]", report) for number, report in enumerate(data)] if isinstance(data, list) else []
-    renamed = [
-        f"{alias.published}{path.removeprefix(alias.path)}"
-        for alias in aliases
-        if alias.published and f"{path}.".startswith(f"{alias.path}.")
-    ]
-    places = (
-        f"{place}.{name}"
-        for place, report in numbered or [(".data", data)]
-        if report["date"] == day
-        for name in (path, *renamed)
-        if find(report, name) is not UNSET
+def _place(body: bytes, day: str, path: str, shape: Shape, aliases: tuple[Alias, ...]) -> str | None:
+    """The place of what the program reads at a path of the report of a day; None where the aliases of now find none.
+
+    Each report is read as a load reads it, but with the place of each value in place of the value.
+    """
+    values: dict[str, Any] = {}
+    places = {"data": _places(msgspec.json.decode(body)["data"], ".data", values)}
+    departures.adapt(places, shape, aliases, ())
+    reports = places["data"] if isinstance(places["data"], list) else [places["data"]]
+    found = (
+        departures.find(report, path) for report in reports if values.get(departures.find(report, "date")) == day
     )
-    return next(places, None)
+    return next((place for place in found if place in values), None)
+
+
+def _places(value: Any, place: str, values: dict[str, Any]) -> Any:
+    """The value with the place of each leaf in the words of jq instead of it; `values` takes the leaves by place."""
+    if isinstance(value, list):
+        return [_places(item, f"{place}[{number}]", values) for number, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {name: _places(part, f"{place}{_step(name)}", values) for name, part in value.items()}
+    values[place] = value
+    return place
+
+
+def _step(name: str) -> str:
+    return f".{name}" if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else f"[{json.dumps(name)}]"

@@ -176,3 +176,26 @@ def test_a_closed_standard_output_changes_no_exit_code(command: Command) -> None
         env=os.environ | {"DATABASE_URL": command.dsn}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+SWALLOWING = """
+import os, signal
+from etl import ending
+
+ending.watch_signals()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        pass
+except BaseException:
+    pass
+ending.leave(0)
+"""
+
+
+def test_a_signal_that_a_library_swallows_ends_with_its_code_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWING], cwd=MAIN.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (143, "")
+    assert "command ended after a signal" in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from etl import config
 from etl.database import connection as database
@@ -220,6 +220,28 @@ def test_a_read_only_session_refuses_to_write_and_keeps_other_options(command: C
     in_url = make_dsn(command.dsn, options="-c work_mem=6MB")
     assert command("psql", "--read-only", "--database-url", in_url, *ask, **given).stdout == "on|6MB\n"
     assert command("psql", *ask, **given).stdout == "off|5MB\n"
+    # Another database that is named behind the dashes, and one that is connected to later, are not written to either.
+    name = parse_dsn(command.dsn)["dbname"]
+    elsewhere = command("psql", "--read-only", "--", "-d", f"{command.dsn} dbname={name}", *ask[1:], **given)
+    assert elsewhere.stdout == "on|5MB\n"
+    later = command("psql", "--read-only", "--", "-At", "-c", f'\\c "{command.dsn}"', "-c", ask[2])
+    assert later.stdout.splitlines()[-1].startswith("on|")
+
+
+def test_options_of_a_service_do_not_take_read_only_back(command: Command, tmp_path: Path) -> None:
+    service = "\n".join(f"{name}={value}" for name, value in parse_dsn(command.dsn).items())
+    (tmp_path / "services").write_text(f"[here]\n{service}\noptions=-c work_mem=7MB\n")
+    variables = {"DATABASE_URL": "", "PGSERVICE": "here", "PGSERVICEFILE": str(tmp_path / "services")}
+    ask = ("psql", "--read-only", "--", "-Atc", "show default_transaction_read_only")
+    assert command(*ask, **variables).stdout == "on\n"
+
+
+def test_a_url_that_cannot_be_read_is_not_shown(command: Command) -> None:
+    for url in ("postgresql://u:S3cret%zz@h/db", "postgresql://u:p@S3cret@127.0.0.1/db"):
+        refused = command("psql", "--database-url", url, "--", "-c", "select 1")
+        assert refused.returncode == 2
+        assert "the database URL (--database-url, DATABASE_URL, DATABASE_URL_FILE) cannot be read" in refused.stderr
+        assert "S3cret" not in refused.stderr
 
 
 def test_an_argument_that_psql_would_ignore_is_refused(command: Command) -> None:

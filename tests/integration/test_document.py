@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from contextlib import suppress
 from copy import deepcopy
 from datetime import date, datetime
@@ -75,24 +76,75 @@ def test_every_figure_of_a_report_is_at_its_place_in_its_document(few_dsn: str, 
         assert name in found or at(body, f"{report_place}.{name}") in (None, {"value": None, "calculated": ANY})
 
 
-def test_a_figure_of_a_single_day_and_of_another_name_is_found(warehouse: Warehouse) -> None:
-    warehouse.history(DAYS)
-    warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", cases__total=5)))
-    warehouse.load(day=DAY)
-    assert figure(warehouse.conn, "ca", DAY, "total_cases").place == ".data.cases.total.value"
-    assert figure(warehouse.conn, "ca", DAY, "total_cases").value == "5"
-    renamed = state_history("CA", deepcopy(DAYS), "2021-05-04T00:00:00Z")
-    for row in renamed["data"]:
-        plant(row, "infections.all", pluck(row, "cases.total"))
-    renamed["meta"]["field_definitions"] = [
-        *DEFINITIONS, {"name": "Infections", "field": "infections.all", "prior_names": ["cases.total"]}
-    ]  # fmt: skip
-    warehouse.publish(CALIFORNIA, renamed)
+def rename(warehouse: Warehouse, *names: tuple[str, str]) -> int:
+    """Publishes a history with paths under other names, and accepts that one after the other; returns the last drift."""
+    content = state_history(
+        "CA", deepcopy(DAYS), f"2021-05-{3 + len(warehouse.rows('select 1 from ops.run')):02}T00:00:00Z"
+    )
+    definitions = []
+    for old, new in names:
+        for row in content["data"]:
+            plant(row, new, pluck(row, old))
+        definitions.append({"name": f"was {old}", "field": new, "prior_names": [old]})
+    content["meta"]["field_definitions"] = [*DEFINITIONS, *definitions]
+    warehouse.publish(CALIFORNIA, content)
     (change,) = (change for change in warehouse.load().drift if change.change == "path renamed")
     drift_record.accept(warehouse.conn, change.drift_id, with_loss=False)
     assert replay_rejected(warehouse.conn, None).exit_code == 0
+    return change.drift_id
+
+
+def test_a_figure_of_a_single_day_is_found(warehouse: Warehouse) -> None:
+    warehouse.history(DAYS)
+    warehouse.publish("states/ca/2021-01-02.json", document(report(STATE, "2021-01-02", cases__total=5)))
+    warehouse.load(day=DAY)
     found = figure(warehouse.conn, "ca", DAY, "total_cases")
-    assert (found.value, found.place) == ("2", ".data[0].infections.all.value")
+    assert (found.value, found.place) == ("5", ".data.cases.total.value")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("cases.total", "infections.all", ".data[0].infections.all.value"),
+        ("cases.total", "cases.all-infections", '.data[0].cases["all-infections"].value'),
+        ("cases.total", "it's.0total", """.data[0]["it's"]["0total"].value"""),
+        ("date", "day", ".data[0].cases.total.value"),
+    ],
+)
+def test_a_figure_of_another_name_is_found(warehouse: Warehouse, old: str, new: str, place: str) -> None:
+    """jq reads the place behind quotes for the shell."""
+    warehouse.history({"2021-01-02": {"cases__total": 9}})
+    drift_id = rename(warehouse, (old, new))
+    found = figure(warehouse.conn, "ca", DAY, "total_cases")
+    assert (found.value, found.place) == ("2", place)
+    (_, filter_of_jq) = shlex.split(found.as_lines()[-1].partition(" | ")[2])
+    assert filter_of_jq == place
+    drift_record.undo(warehouse.conn, drift_id)
+    if old != "date":
+        found = figure(warehouse.conn, "ca", DAY, "total_cases")
+        assert (found.place, found.is_pruned) == (None, False)
+        assert found.as_lines()[-1] == "its place there has a name that no alias of now leads to"
+
+
+def test_a_figure_whose_path_is_gone_has_no_place(warehouse: Warehouse) -> None:
+    warehouse.history(DAYS)
+    content = state_history("CA", deepcopy(DAYS), "2021-05-04T00:00:00Z")
+    for row in content["data"]:
+        pluck(row, "outcomes.death.total")
+    warehouse.publish(CALIFORNIA, content)
+    (change,) = warehouse.load().drift
+    drift_record.accept(warehouse.conn, change.drift_id, with_loss=True)
+    assert replay_rejected(warehouse.conn, None).exit_code == 0
+    found = figure(warehouse.conn, "ca", DAY, "total_deaths")
+    assert (found.value, found.place, found.is_pruned) == (None, None, False)
+
+
+def test_an_empty_text_and_the_word_null_are_no_null(warehouse: Warehouse) -> None:
+    for grade, shown in (("", ""), ("null", "null"), (None, "null")):
+        warehouse.history({"2021-01-02": {"cases__total": 2, "meta__data_quality_grade": grade}})
+        found = figure(warehouse.conn, "ca", DAY, "data_quality_grade")
+        assert found.value == grade
+        assert found.as_lines()[0] == f"cases_dimension.data_quality_grade, CA, 2021-01-02: {shown}"
 
 
 def test_pruned_bytes_are_said_to_be_pruned(warehouse: Warehouse) -> None:
@@ -141,11 +193,13 @@ def test_the_command_writes_the_stored_bytes_and_names_the_place(command: Comman
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("ca",), "give the number of a document, or LOCATION DAY FIGURE; see main.py document --help"),
-        (("1", "2021-01-02"), "give the number of a document, or LOCATION DAY FIGURE"),
+        (("ca",), "give the number of a document alone, or LOCATION DAY FIGURE; see main.py document --help"),
+        (("1", "2021-01-02"), "give the number of a document alone, or LOCATION DAY FIGURE"),
         (("ca", "yesterday", "total_deaths"), "'yesterday' is no date; expected YYYY-MM-DD"),
         (("7",), "there is no document 7; `main.py status` numbers those that were rejected"),
-        (("9" * 30,), "there is no document 999"),
+        (("9" * 18,), "there is no document 999"),
+        (("9" * 5000,), "give the number of a document alone"),
+        (("7", "--json"), "give the number of a document alone"),
     ],
 )
 def test_a_document_that_is_not_there_is_refused(cli: Cli, words: tuple[str, ...], said: str) -> None:
