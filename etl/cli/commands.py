@@ -60,7 +60,8 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
     options, unknown = build_parser(environ, arguments[0]).parse_known_args(arguments)
     if unknown:
         names = [errors.shown(word.partition("=")[0]) for word in unknown]
-        options.parser.error(f"unrecognized arguments: {' '.join(names)}")
+        hint = "; arguments for psql come behind --" if arguments[0] == "psql" else ""
+        options.parser.error(f"unrecognized arguments: {' '.join(names)}{hint}")
     return int(options.run(options, environ))
 
 

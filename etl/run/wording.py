@@ -8,7 +8,7 @@ from etl.load.findings import RecordedFinding
 from etl.load.request import load_command
 from etl.run.summary import Summary, Trouble
 from etl.transform import drift
-from etl.transform.declaration import days_in_words
+from etl.transform.declaration import SERIES_END, days_in_words
 
 # A trouble names at most `MOST_NAMED` documents and counts the rest; at most `MOST_OFFERED` skips are offered.
 MOST_NAMED, MOST_OFFERED = 5, 3
@@ -25,6 +25,7 @@ def as_lines(summary: Summary) -> list[str]:
         f" locations {summary.locations}, {summary.elapsed:.1f} s",
         ", ".join([f"documents: {summary.requested} requested", *documents]),
         *_row_lines(summary),
+        *[f"the series ended on {SERIES_END}: no later day was published"] * _is_after_the_end(summary),
         *(f"run {run_id} was broken off: it was killed, or its machine stopped" for run_id in summary.broken_off),
         *trouble_lines(summary),
         *_lines("stale", [trouble for trouble in summary.stale if trouble.location not in summary.frozen]),
@@ -32,6 +33,10 @@ def as_lines(summary: Summary) -> list[str]:
         *news_lines(summary.drift, summary.findings),
         *(f"passed over: {reports}" for reports in summary.passed_over),
     ]
+
+
+def _is_after_the_end(summary: Summary) -> bool:
+    return summary.exit_code is ExitCode.NOT_PUBLISHED and summary.first_day > SERIES_END
 
 
 def _row_lines(summary: Summary) -> list[str]:

@@ -10,34 +10,20 @@ from typing import Any
 
 import pytest
 
-from etl import config
 from etl.config import ROOT
-from etl.database import connection as database
 from etl.database import embedded as server
 from etl.database.connection import Connection, execute, fetch_all
 from etl.errors import StatementError
 from etl.transform.declaration import NATION
-from tests.conftest import copied, load_snapshot, make_template, read_only
+from tests.conftest import load_snapshot, make_template, read_only
 from tests.documents import document, report, snapshot, state_history
 from tests.warehouse import Warehouse
 
 EXAMPLES = sorted((ROOT / "sql/examples").glob("*.sql"))
-SHOWN = re.compile(
-    r"^-- First rows(, with the revisions of tests/integration/test_examples\.py|, with the past)?:\n((?:--.*\n)+)\Z",
-    re.M,
-)
+SHOWN = re.compile(r"^-- First rows(, with the past)?:\n((?:--.*\n)+)\Z", re.M)
 
 # What the first rows are said to come from, and the fixture that has it.
-DATABASE_OF = {
-    None: "loaded_dsn",
-    ", with the revisions of tests/integration/test_examples.py": "twice",
-    ", with the past": "with_past",
-}
-
-REVISIONS: dict[str, dict[str, dict[str, int]]] = {
-    "ca": {"2021-03-07": {}, "2021-02-24": {"cases": 3446001}, "2021-01-15": {"cases": 2860000, "deaths": 32500}},
-    "vt": {"2020-12-01": {"cases": 4190}, "2020-12-02": {"cases": 4300, "deaths": 70}},
-}
+DATABASE_OF = {None: "loaded_dsn", ", with the past": "with_past"}
 
 
 def history(state: str, revisions: dict[str, dict[str, int]]) -> Any:
@@ -48,24 +34,6 @@ def history(state: str, revisions: dict[str, dict[str, int]]) -> Any:
         for measure, value in revisions.get(row["date"], {}).items():
             (row["cases"] if measure == "cases" else row["outcomes"]["death"])["total"]["value"] = value
     return document
-
-
-def load_and_revise(conn: Connection, folder: Path) -> None:
-    """Two states as shipped; then with some figures revised, and California's last day withdrawn."""
-    warehouse = Warehouse(conn, folder)
-    for changed in (False, True):
-        for state, revisions in REVISIONS.items():
-            warehouse.publish(f"states/{state}/daily.json", history(state, revisions if changed else {}))
-        assert warehouse.load(locations="ca,vt").exit_code == 0
-
-
-@pytest.fixture(scope="session")
-def twice(server_dsn: str, schema_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database with revisions."""
-    with copied(server_dsn, schema_template) as dsn:
-        with database.connect(config.Database(dsn)) as conn:
-            load_and_revise(conn, tmp_path_factory.mktemp("revisions"))
-        yield dsn
 
 
 def cells(lines: list[str]) -> list[list[str]]:
@@ -81,13 +49,8 @@ def with_past(server_dsn: str, shared_folder: Path) -> Iterator[str]:
         yield dsn
 
 
-def of_example(path: Path) -> Any:
-    """The example, which is slow if it asks all places."""
-    is_slow = "-- First rows, with the revisions" not in path.read_text(encoding="utf-8")
-    return pytest.param(path, marks=pytest.mark.slow if is_slow else (), id=path.stem)
-
-
-@pytest.mark.parametrize("example", [of_example(path) for path in EXAMPLES])
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_answers_as_it_says(example: Path, request: pytest.FixtureRequest) -> None:
     text = example.read_text(encoding="utf-8")
     shown = SHOWN.search(text)

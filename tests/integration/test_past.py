@@ -160,6 +160,14 @@ def test_every_check_passes_and_every_row_leads_to_a_vintage_or_a_load(few: Conn
     assert fetch_one(few, "select count(document_id) from history.cases_dimension_revision") == (0,)
 
 
+def test_the_instant_of_a_vintage_is_looked_up_once_for_a_query(few: Connection) -> None:
+    query = "select * from mart.daily_summary_as_of(mart.vintage_of('2020-07-01')) where location_code = 'MA'"
+    assert fetch_all(few, query)
+    plan = "\n".join(line for (line,) in fetch_all(few, f"explain {query}"))
+    assert "known_to" in plan
+    assert "vintage_of" not in plan
+
+
 def test_a_vintage_tells_its_time_its_columns_and_its_origin(few: Connection) -> None:
     found = fetch_all(
         few, "select known_at, previous_at, exactness, carried, origin, sha256, series from ops.vintage order by 7, 1"

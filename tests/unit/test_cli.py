@@ -93,6 +93,11 @@ def test_a_variable_gives_an_option_its_default_and_a_flag_beats_it() -> None:
     assert found == ("snapshot", 9, 3.0, "text")
 
 
+def test_arguments_of_psql_without_dashes_are_told_where_they_belong() -> None:
+    with pytest.raises(UsageError, match="unrecognized arguments: -c; arguments for psql come behind --; see"):
+        cli._dispatch(["psql", "-c", "select 1"], {})
+
+
 def test_a_wrong_variable_is_not_read_where_its_option_is_given() -> None:
     wrong = {"COVID_ETL_JOBS": "x", "COVID_ETL_LOG_FORMAT": "xml"}
     assert parse("load", "--jobs", "2", "--log-format", "json", **wrong).jobs == 2

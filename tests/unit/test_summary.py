@@ -152,6 +152,8 @@ def test_the_text_of_a_day_without_anything_says_so() -> None:
     lines = as_lines(summary(Outcome.NOT_PUBLISHED))
     assert lines[0].startswith("nothing published (run 7, exit code 4) from api")
     assert lines[1:] == ["documents: 1 requested, 1 not published", "rows: none touched"]
+    late = replace(summary(Outcome.NOT_PUBLISHED), first_day=date(2026, 5, 4), last_day=date(2026, 5, 4))
+    assert as_lines(late)[-1] == "the series ended on 2021-03-07: no later day was published"
 
 
 def broken(change: str, location: str = "CA", **trouble: Any) -> Trouble:
