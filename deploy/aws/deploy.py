@@ -4,7 +4,8 @@
     deploy.py login ENVIRONMENT            makes the login of the load, or gives it the password of its secret
 
 STACK_PARAMETERS holds the parameters of template.yaml as JSON, and STACK_ROLE_ARN the role that CloudFormation takes.
-The exit code is 0, that of the owner's task if it failed, 2 for a wrong command line, and otherwise 1.
+The exit code is 0, that of the owner's task if it failed, 2 for a wrong command line or a variable that is not set,
+and otherwise 1.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 import boto3
 import login
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 LABEL = "covid-tracking-etl.schema"
@@ -54,9 +55,12 @@ def main(arguments: Sequence[str]) -> int:
                 make_login(f"covid-tracking-etl-{environment}")
             case _:
                 raise DeploymentError((__doc__ or "").strip(), 2)
-    except (DeploymentError, BotoCoreError, ClientError, ValueError, OSError, subprocess.SubprocessError) as error:
+    except DeploymentError as error:
         say(str(error))
-        return getattr(error, "exit_code", 1)
+        return error.exit_code
+    except Exception as error:
+        say(f"{type(error).__name__}: {error}")
+        return 1
     return 0
 
 
