@@ -113,7 +113,9 @@ def day_or_word(text: str) -> date | str:
 
 def positive(text: str) -> int:
     """A number of 1 or more."""
-    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < 1:
+    if text.isdecimal() and len(text) > LONGEST_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text[:LONGEST_NUMBER]}... is too large a number")
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return int(text)
 

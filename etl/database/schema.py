@@ -31,12 +31,18 @@ def upgrade(conn: Connection, *, keys_later: bool = False) -> list[str]:
     """Applies what is missing and returns its names; the caller holds the run lock.
 
     With `keys_later` a new schema has no foreign keys yet; the next call makes them.
-    Raises `UsageError` if the schema is of another state of this program, such as a newer one.
+    Raises `UsageError` if the schema is of another state of this program, such as a newer one, and where only its
+    owner can apply what is missing.
     """
     shipped, applied = tables(), _applied(conn)
     waiting = _missing(shipped, applied)
     if keys_later and not applied:
         waiting.remove(KEYS)
+    if waiting and applied and not _is_owner(conn):
+        run = command("init-db")
+        raise UsageError(
+            f"the schema lacks sql/{waiting[0]}, which only its owner can apply: run `{run}` as the owner"
+        )
     for name in waiting:
         _apply(conn, name, shipped[name])
         log.info("schema file applied", extra={"file": name})
@@ -44,6 +50,11 @@ def upgrade(conn: Connection, *, keys_later: bool = False) -> list[str]:
     if applied.get(VIEWS) == checksum or not _remake_views(conn, views, checksum):
         return waiting
     return [*waiting, VIEWS]
+
+
+def _is_owner(conn: Connection) -> bool:
+    query = "select pg_has_role(relowner, 'member') from pg_class where oid = to_regclass('ops.migration')"
+    return bool(fetch_one(conn, query)[0])
 
 
 def _views(shipped: dict[str, str]) -> tuple[str, str]:

@@ -374,7 +374,10 @@ def test_keys_that_a_broken_off_load_has_not_made_are_made_by_the_next(
     assert replay(empty, "ca").exit_code == 0
     schema.require(empty)
     execute(empty, "grant usage on schema ops, public to covid_loader; set role covid_loader")
-    with pytest.raises(UsageError, match="must be owner of table"):
+    with pytest.raises(
+        UsageError,
+        match=r"the schema lacks sql/ddl/050_keys.sql, which only its owner can apply: run `main.py init-db` as",
+    ):
         run(empty, options, {})
     execute(empty, "reset role")
     assert run(empty, options, {}).exit_code == 0
