@@ -78,7 +78,7 @@ def contents(project: Project) -> dict[str, str]:
     """A digest of every table's rows, and the lines of the catalog in their order."""
     tables = project.admin(TABLES).split()
     digests = " union all ".join(
-        f"select '{table} ' || count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {table} t"
+        f"select '{table} ' || count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' order by t::text)), 'none') from {table} t"
         for table in tables
     )
     rows = project.admin(digests).splitlines()
