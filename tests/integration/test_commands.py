@@ -128,6 +128,17 @@ def test_every_command_with_a_result_prints_it_as_one_object(cli: Cli, tmp_path:
     assert again["documents"] == {"not_modified": 58}
 
 
+def test_every_command_that_writes_has_a_limit_of_time(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr("etl.ending.limit", seen.append)
+    for command in ("init-db --wait 5", "prune", "replay", "replay --rejected", "skip --undo 1", "drift --undo 1"):
+        cli(*command.split())
+    assert seen == [3905, 3900, 3900, 3900, 3900, 3900]
+    for command in ("status", "check", "drift", "skip --list"):
+        assert cli(*command.split()).returncode == 0
+    assert len(seen) == 6
+
+
 def test_init_db_fails_where_it_cannot_make_the_views_again(cli: Cli, empty_dsn: str) -> None:
     """The views are of another version, and somebody's own view hangs on one of them."""
     assert cli("init-db", DATABASE_URL=empty_dsn).returncode == 0
