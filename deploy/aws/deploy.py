@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         say(str(error))
         return error.exit_code
     except Exception as error:
+        # Whatever AWS, Docker or a secret brings ends the deployment in one line of its log.
         say(f"{type(error).__name__}: {error}")
         return 1
     return 0

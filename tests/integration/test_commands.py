@@ -139,6 +139,16 @@ def test_every_command_that_writes_has_a_limit_of_time(cli: Cli, monkeypatch: py
     assert len(seen) == 6
 
 
+@pytest.mark.parametrize(
+    "modes", ["--prometheus --json", "--test-alerts --prometheus", "--prometheus --max-age-days 1"]
+)
+def test_modes_of_status_exclude_each_other(cli: Cli, modes: str) -> None:
+    """Otherwise metrics of old data would hide the alarm that was asked for with them."""
+    refused = cli("status", *modes.split())
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--test-alerts and --prometheus each go alone" in refused.stderr
+
+
 def test_init_db_fails_where_it_cannot_make_the_views_again(cli: Cli, empty_dsn: str) -> None:
     """The views are of another version, and somebody's own view hangs on one of them."""
     assert cli("init-db", DATABASE_URL=empty_dsn).returncode == 0

@@ -131,6 +131,7 @@ def test_a_variable_with_a_wrong_value_is_named(variable: str, value: str, said:
         (["--jobs", "33"], "33 parallel requests are more than 32"),
         (["--wait", "-1"], "argument --wait"),
         (["--wait", "inf"], "'inf' is no number of seconds"),
+        (["--wait", "9999999999"], "9999999999 seconds are more than 604800, a week"),
         (["--nonsense"], "unrecognized arguments: --nonsense; see main.py load --help"),
         (["--locations", "tx", "ny"], "unrecognized arguments: ny"),
         (["--loc", "tx"], "unrecognized arguments: --loc"),
